@@ -1,0 +1,1 @@
+target_link_libraries(bpnet_base PUBLIC Threads::Threads m)

@@ -1,0 +1,65 @@
+/*
+ * COCO keypoint evaluation (OKS AP and AR), equal to pycocotools' COCOeval with iouType
+ * "keypoints": spec 11.3, 11.4, cocodataset.org/#keypoints-eval.
+ */
+#ifndef DATA_COCO_EVAL_H
+#define DATA_COCO_EVAL_H
+
+#include "pose/skeleton.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Row order of pycocotools' summary; -1 where there is nothing to average. */
+enum coco_metric {
+    AP_ALL,
+    AP_50,
+    AP_75,
+    AP_MEDIUM,
+    AP_LARGE,
+    AR_ALL,
+    AR_50,
+    AR_75,
+    AR_MEDIUM,
+    AR_LARGE,
+    COCO_METRICS
+};
+
+struct coco_truth {
+    int64_t image_id, id;
+    double bbox[4], area;
+    bool crowd, ignore;
+    int num_keypoints;
+    double keypoints[COCO_KEYPOINTS][3];
+};
+
+struct coco_detection {
+    int64_t image_id;
+    double score;
+    double keypoints[COCO_KEYPOINTS][3];
+};
+
+struct coco_joint_score {
+    size_t n;        /* labelled joints of matched people (OKS >= 0.5) */
+    double mean_oks; /* mean per-joint similarity over them */
+};
+
+struct coco_result {
+    double metric[COCO_METRICS];
+    size_t n_images, n_truths, n_detections;
+    struct coco_joint_score joint[COCO_KEYPOINTS];
+};
+
+/*
+ * `images` lists the image ids that are scored; truths and detections of others are left out.
+ * `joints` selects keypoints (NULL: all). Arrays are not changed.
+ */
+int coco_evaluate(struct coco_result *out, const int64_t *images, size_t n_images,
+                  const struct coco_truth *truths, size_t n_truths,
+                  const struct coco_detection *detections, size_t n_detections);
+
+/* OKS of one detection against one truth (spec 11.3). */
+double coco_oks(const struct coco_truth *t, const struct coco_detection *d);
+
+#endif

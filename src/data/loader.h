@@ -1,0 +1,42 @@
+/*
+ * Training batches from records. What step s holds depends on (records, spec, seed, s) alone: the
+ * records of epoch e are visited in the permutation drawn from (seed, e), and record i's
+ * augmentation is drawn from (seed, e, i). Batches cross epoch boundaries; none is partial.
+ */
+#ifndef DATA_LOADER_H
+#define DATA_LOADER_H
+
+#include "pose/skeleton.h"
+#include "spec/spec.h"
+
+struct batch {
+    int n, image_h, image_w, label_h, label_w;
+    int heat_channels, paf_channels;
+    float *image;     /* (N, H, W, 3) normalised */
+    float *heat;      /* (N, h, w, heat_channels) */
+    float *heat_mask; /* the same shape, 0..1: weight inside the square (spec 7.1) */
+    float *paf;
+    float *paf_mask;
+};
+
+struct loader;
+
+struct loader_options {
+    const struct dataloader_spec *spec;
+    const struct skeleton *skeleton;
+    uint64_t seed;
+    uint64_t first_step; /* where to resume */
+    unsigned threads;    /* prefetching threads, at least 1 */
+    bool validation;     /* val records, no augmentation draws, no shuffling */
+    int batch_size;      /* 0: the spec's */
+};
+
+int loader_open(struct loader **out, const struct loader_options *options);
+void loader_close(struct loader *l); /* NULL is allowed */
+
+size_t loader_n_records(const struct loader *l);
+
+/* The next batch, valid until the next call. */
+int loader_next(struct loader *l, const struct batch **out);
+
+#endif

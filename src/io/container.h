@@ -1,0 +1,65 @@
+/*
+ * The one file format: models, checkpoints, and later calibration data and engines.
+ *
+ *   offset  size  what
+ *        0     8  "BPNET\r\n\x1a"
+ *        8     4  format version, 1
+ *       12     4  number of sections n, at most 4096
+ *       16     8  size of the whole file in bytes
+ *       24     8  XXH3-64 of the section table
+ *       32    32  kind of file, NUL-padded: "model", "checkpoint", …
+ *       64  64*n  section table; each entry:
+ *                   0  24  name, NUL-padded: "graph", "weights", …
+ *                  24   8  offset of the bytes from the start of the file, a multiple of 64
+ *                  32   8  size in bytes
+ *                  40   8  XXH3-64 of the bytes
+ *                  48  16  zero
+ *   then the sections' bytes in table order, zero-padded to multiples of 64.
+ *
+ * Numbers are little-endian. Unknown sections are skipped. A reader checks the header, the table
+ * and every section's bounds at opening, and a section's checksum when it is first asked for.
+ */
+#ifndef IO_CONTAINER_H
+#define IO_CONTAINER_H
+
+#include "io/file.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct container {
+    struct file_view file;
+    char *path; /* for messages */
+    char kind[33];
+    uint32_t n_sections;
+};
+
+/* `kind` may be NULL: any. The file stays mapped until container_close(). */
+int container_open(struct container *c, const char *path, const char *kind);
+
+/* The same over bytes in memory, which must outlive the container (for the fuzz target). */
+int container_open_memory(struct container *c, const uint8_t *bytes, size_t size, const char *name,
+                          const char *kind);
+void container_close(struct container *c); /* a zeroed one is allowed */
+
+/*
+ * A section's bytes, 64-byte aligned within the mapping, checksum verified; they live as long as
+ * the container. BPNET_EFORMAT when it is missing or damaged.
+ */
+int container_section(struct container *c, const char *name, const uint8_t **bytes, size_t *size);
+bool container_has(const struct container *c, const char *name);
+
+/* Names in file order, for `inspect`. */
+const char *container_section_name(const struct container *c, uint32_t index, size_t *size);
+
+struct section {
+    const char *name;
+    const void *bytes;
+    size_t size;
+};
+
+/* Write a file in one go, atomically. */
+int container_write(const char *path, const char *kind, const struct section *sections,
+                    size_t n_sections);
+
+#endif

@@ -1,0 +1,54 @@
+/* Whole files in, and outputs that are either complete or not there. */
+#ifndef IO_FILE_H
+#define IO_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A file mapped for reading, or read into memory where it cannot be mapped. */
+struct file_view {
+    const uint8_t *bytes;
+    size_t size;
+    bool mapped;
+};
+
+/* `limit` is the largest size accepted (BPNET_ELIMIT beyond). A zeroed view may be closed. */
+int file_view_open(struct file_view *view, const char *path, size_t limit);
+void file_view_close(struct file_view *view);
+
+/*
+ * An output under construction: written to a temporary file in the same folder, and given its name
+ * only by outfile_commit(), after everything has reached the disk. Any failure, or
+ * outfile_abort(), leaves what was there before.
+ */
+struct outfile {
+    FILE *stream;
+    char *path;
+    char *temporary;
+    bool failed;
+};
+
+int outfile_open(struct outfile *out, const char *path);
+int outfile_write(struct outfile *out, const void *bytes, size_t n);
+int outfile_printf(struct outfile *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+int outfile_commit(struct outfile *out); /* closes in any case */
+void outfile_abort(struct outfile *out); /* a zeroed or committed one is allowed */
+
+/* One call for small outputs. */
+int file_write(const char *path, const void *bytes, size_t n);
+
+/* Create a folder and the missing ones above it. */
+int folder_create(const char *path);
+bool file_exists(const char *path);
+bool folder_exists(const char *path);
+
+/*
+ * The names in a folder that end in one of `suffixes` (lower-cased comparison; NULL: all), sorted
+ * by byte order. The array and the names are one allocation: free(names).
+ */
+int folder_list(char ***names, size_t *n, const char *path, const char *const *suffixes);
+
+#endif

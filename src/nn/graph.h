@@ -1,0 +1,63 @@
+/* A network as data: nodes in topological order. Shapes are per image, NHWC. */
+#ifndef NN_GRAPH_H
+#define NN_GRAPH_H
+
+#include "kernel/kernel.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum op {
+    OP_INPUT,
+    OP_CONV,
+    OP_NORM, /* batch norm */
+    OP_ACT,
+    OP_ADD,
+    OP_MUL,
+    OP_CONCAT,
+    OP_MAX_POOL,
+    OP_UPSAMPLE2, /* bilinear, factor 2; cropped to its second input's size when it has one */
+    OP_COUNT
+};
+
+enum { GRAPH_MAX_INPUTS = 8, GRAPH_MAX_NODES = 4096, GRAPH_NAME_SIZE = 64 };
+
+struct node {
+    char name[GRAPH_NAME_SIZE];
+    enum op op;
+    int n_inputs, inputs[GRAPH_MAX_INPUTS];
+    int channels; /* of the output */
+
+    /* OP_CONV, OP_MAX_POOL; padding is TensorFlow's SAME (spec 6.1) */
+    int kernel, stride, dilation;
+    bool bias;
+    enum activation act;     /* OP_ACT */
+    float epsilon, momentum; /* OP_NORM */
+
+    /* Training attributes, kept in the model file (OP_CONV). */
+    float l1, l2; /* kernel regularisation: l1 * sum|w|, l2 * sum w^2 */
+    float bias_l1, bias_l2;
+    float kernel_lr, bias_lr; /* learning-rate multipliers */
+
+    int params[6]; /* index into struct params by role, -1: none */
+};
+
+struct graph {
+    struct node *nodes;
+    int n_nodes;
+    int capacity;
+    int n_outputs;
+    int *outputs; /* node indices: heat 1..S, then PAF 1..S */
+};
+
+int graph_find(const struct graph *g, const char *name); /* index, or -1 */
+const char *op_name(enum op op);
+
+/* Output height and width of every node for an input of h x w; hw is [n_nodes][2]. */
+int graph_infer(const struct graph *g, int h, int w, int (*hw)[2]);
+
+/* Multiply-accumulates of convolutions for one h x w picture, per node (may be NULL) and total. */
+int64_t graph_macs(const struct graph *g, int h, int w, int64_t *per_node);
+
+#endif
