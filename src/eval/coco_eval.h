@@ -2,8 +2,8 @@
  * COCO keypoint evaluation (OKS AP and AR), equal to pycocotools' COCOeval with iouType
  * "keypoints": spec 11.3, 11.4, cocodataset.org/#keypoints-eval.
  */
-#ifndef DATA_COCO_EVAL_H
-#define DATA_COCO_EVAL_H
+#ifndef EVAL_COCO_EVAL_H
+#define EVAL_COCO_EVAL_H
 
 #include "pose/skeleton.h"
 
