@@ -7,7 +7,8 @@
  *   - nothing is read or written outside the stated extents (scratch included);
  *   - arguments do not overlap unless the comment says "in place allowed";
  *   - results depend on the arguments alone: not on how rows or tiles were shared among threads;
- *   - float results equal the plain-C level within the bound that tests/kernel/check states.
+ *   - float results equal the plain-C level within the bound that tests/kernel/check states;
+ *   - a NaN stays a NaN through every activation, so that a diverging training is seen.
  *
  * Activations are NHWC. `pitch` is the distance in floats between neighbouring pixels, at least the
  * channel count, so that a layer may write into its slice of a wider (concatenated) map; rows

@@ -1,0 +1,16 @@
+/*
+ * One function per kernel family and level: it puts that level's kernels into the table. Only
+ * kernels_init() calls these, after it has looked at the level, so a file compiled for a level may
+ * use the level's instructions everywhere.
+ */
+#ifndef KERNEL_FAMILY_H
+#define KERNEL_FAMILY_H
+
+#include "kernel/kernel.h"
+
+void conv_init_ref(struct kernels *k);
+void pixel_init_ref(struct kernels *k);
+void pool_init_ref(struct kernels *k);
+void step_init_ref(struct kernels *k);
+
+#endif
