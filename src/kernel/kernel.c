@@ -10,6 +10,16 @@ void kernels_init(struct kernels *k, enum cpu_level level)
     pixel_init_ref(k);
     pool_init_ref(k);
     step_init_ref(k);
+#if defined(__x86_64__)
     if (level < CPU_AVX2)
         return;
+    k->level = CPU_AVX2;
+    conv_init_avx2(k);
+    if (level < CPU_AVX512)
+        return;
+    k->level = CPU_AVX512;
+    conv_init_avx512(k);
+#else
+    (void)level;
+#endif
 }

@@ -1,0 +1,241 @@
+/*
+ * The register tiles of convolution and of its weight gradient, written once for every vector
+ * width: a level's .c file includes its simd header and then this. All loops over m and v have
+ * constant bounds and are unrolled completely, so that the sums live in registers.
+ */
+#ifndef KERNEL_CONV_SIMD_H
+#define KERNEL_CONV_SIMD_H
+
+#include "kernel/conv_pass.h"
+#include "kernel/conv_weights.h"
+#include "kernel/family.h"
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+enum { TILE_PIXELS = 16 }; /* at least any TILE_MAX */
+
+INLINE vec load_part(const float *p, bool last, lanes some)
+{
+    return last ? vec_load_some(p, some) : vec_load(p);
+}
+
+INLINE void store_part(float *p, vec v, bool last, lanes some)
+{
+    if (last)
+        vec_store_some(p, v, some);
+    else
+        vec_store(p, v);
+}
+
+/* m pixels by n vectors of channels; see conv_pass.h. */
+INLINE void sum_taps(const struct conv_span *s, const float *x, const float *w, float *y, int m,
+                     int n)
+{
+    const lanes some = lanes_first(s->last_lanes);
+    vec sum[TILE_PIXELS][CONV_MAX_VECTORS];
+    UNROLL
+    for (int v = 0; v < n; v++) {
+        const vec start = s->bias ? load_part(s->bias + v * LANES, v == n - 1, some) : vec_zero();
+        UNROLL
+        for (int p = 0; p < m; p++)
+            sum[p][v] = start;
+    }
+    for (int row = 0; row < s->n_rows; row++, x += s->x_row) {
+        const float *from = x;
+        for (int run = 0; run < s->n_runs; run++, from += s->x_run) {
+            for (int k = 0; k < s->run; k++, w += n * LANES) {
+                vec weight[CONV_MAX_VECTORS];
+                UNROLL
+                for (int v = 0; v < n; v++)
+                    weight[v] = vec_load(w + v * LANES);
+                UNROLL
+                for (int p = 0; p < m; p++) {
+                    const vec value = vec_set(from[p * s->x_pixel + k]);
+                    UNROLL
+                    for (int v = 0; v < n; v++)
+                        sum[p][v] = vec_fma(value, weight[v], sum[p][v]);
+                }
+            }
+        }
+    }
+    UNROLL
+    for (int p = 0; p < m; p++) {
+        UNROLL
+        for (int v = 0; v < n; v++) {
+            float *to = y + p * s->y_pixel + v * LANES;
+            vec value = sum[p][v];
+            if (s->accumulate)
+                value = vec_add(load_part(to, v == n - 1, some), value);
+            if (s->relu)
+                value = vec_relu(value);
+            store_part(to, value, v == n - 1, some);
+        }
+    }
+}
+
+/* m input channels by n vectors of output channels; see conv_weights.h. */
+INLINE void sum_pixels(const struct dw_span *s, const float *x, const float *dy, float *dw, int m,
+                       int n)
+{
+    const lanes some = lanes_first(s->last_lanes);
+    vec sum[TILE_PIXELS][CONV_MAX_VECTORS];
+    UNROLL
+    for (int i = 0; i < m; i++) {
+        UNROLL
+        for (int v = 0; v < n; v++)
+            sum[i][v] = vec_zero();
+    }
+    for (int row = 0; row < s->n_rows; row++, x += s->x_row, dy += s->dy_row) {
+        const float *in = x;
+        const float *out = dy;
+        for (int column = 0; column < s->n_columns;
+             column++, in += s->x_pixel, out += s->dy_pixel) {
+            vec grad[CONV_MAX_VECTORS];
+            UNROLL
+            for (int v = 0; v < n; v++)
+                grad[v] = load_part(out + v * LANES, v == n - 1, some);
+            UNROLL
+            for (int i = 0; i < m; i++) {
+                const vec value = vec_set(in[i]);
+                UNROLL
+                for (int v = 0; v < n; v++)
+                    sum[i][v] = vec_fma(value, grad[v], sum[i][v]);
+            }
+        }
+    }
+    UNROLL
+    for (int i = 0; i < m; i++) {
+        UNROLL
+        for (int v = 0; v < n; v++) {
+            float *to = dw + i * s->dw_row + v * LANES;
+            store_part(to, vec_add(load_part(to, v == n - 1, some), sum[i][v]), v == n - 1, some);
+        }
+    }
+}
+
+#define CONV_TILE(m, n)                                                                            \
+    static void conv_##m##x##n(const struct conv_span *s, const float *x, const float *w,          \
+                               float *y)                                                           \
+    {                                                                                              \
+        sum_taps(s, x, w, y, m, n);                                                                \
+    }                                                                                              \
+    static void dw_##m##x##n(const struct dw_span *s, const float *x, const float *dy, float *dw)  \
+    {                                                                                              \
+        sum_pixels(s, x, dy, dw, m, n);                                                            \
+    }
+TILES_1(CONV_TILE)
+TILES_2(CONV_TILE)
+TILES_3(CONV_TILE)
+
+#define CONV_NAME(m, n) conv_##m##x##n,
+#define DW_NAME(m, n)   dw_##m##x##n,
+
+static const conv_tile conv_tiles_1[] = {TILES_1(CONV_NAME)};
+static const conv_tile conv_tiles_2[] = {TILES_2(CONV_NAME)};
+static const conv_tile conv_tiles_3[] = {TILES_3(CONV_NAME)};
+static const dw_tile dw_tiles_1[] = {TILES_1(DW_NAME)};
+static const dw_tile dw_tiles_2[] = {TILES_2(DW_NAME)};
+static const dw_tile dw_tiles_3[] = {TILES_3(DW_NAME)};
+
+static const struct conv_tiles conv_tiles = {
+    .lanes = LANES,
+    .max_pixels = {TILE_MAX_1, TILE_MAX_2, TILE_MAX_3},
+    .tile = {conv_tiles_1, conv_tiles_2, conv_tiles_3},
+};
+
+static const struct dw_tiles dw_tiles = {
+    .lanes = LANES,
+    .max_rows = {TILE_MAX_1, TILE_MAX_2, TILE_MAX_3},
+    .tile = {dw_tiles_1, dw_tiles_2, dw_tiles_3},
+};
+
+static size_t conv_packed(const struct conv_geometry *g)
+{
+    const struct conv_pass pass = conv_pass_forward(g);
+    return conv_pass_packed(&pass, LANES);
+}
+
+static void conv_pack(const struct conv_geometry *g, const float *w, float *packed)
+{
+    const struct conv_pass pass = conv_pass_forward(g);
+    conv_pass_pack(&pass, LANES, w, packed);
+}
+
+static size_t conv_scratch(const struct conv_geometry *g)
+{
+    const struct conv_pass pass = conv_pass_forward(g);
+    return conv_pass_scratch(&pass);
+}
+
+static void conv(const struct conv_geometry *g, const float *x, const float *packed,
+                 const float *bias, enum activation act, bool accumulate, float *y, int row0,
+                 int row1, float *scratch)
+{
+    const struct conv_pass pass = conv_pass_forward(g);
+    const struct conv_finish finish = {bias, act == ACT_RELU, accumulate};
+    conv_pass_run(&pass, &conv_tiles, x, packed, &finish, y, row0, row1, scratch);
+}
+
+static size_t conv_dx_packed(const struct conv_geometry *g)
+{
+    const struct conv_pass pass = conv_pass_backward(g);
+    return conv_pass_packed(&pass, LANES);
+}
+
+static void conv_dx_pack(const struct conv_geometry *g, const float *w, float *packed)
+{
+    const struct conv_pass pass = conv_pass_backward(g);
+    conv_pass_pack(&pass, LANES, w, packed);
+}
+
+static size_t conv_dx_scratch(const struct conv_geometry *g)
+{
+    const struct conv_pass pass = conv_pass_backward(g);
+    return conv_pass_scratch(&pass);
+}
+
+static void conv_dx(const struct conv_geometry *g, const float *dy, const float *packed,
+                    bool accumulate, float *dx, int row0, int row1, float *scratch)
+{
+    const struct conv_pass pass = conv_pass_backward(g);
+    const struct conv_finish finish = {.accumulate = accumulate};
+    conv_pass_run(&pass, &conv_tiles, dy, packed, &finish, dx, row0, row1, scratch);
+}
+
+static int conv_dw_tiles(const struct conv_geometry *g)
+{
+    return conv_weights_tiles(g, &dw_tiles);
+}
+
+static size_t conv_dw_scratch(const struct conv_geometry *g)
+{
+    return conv_weights_scratch(g, &dw_tiles);
+}
+
+static void conv_dw(const struct conv_geometry *g, const float *x, const float *dy, float *dw,
+                    int tile0, int tile1, float *scratch)
+{
+    conv_weights_run(g, &dw_tiles, x, dy, dw, tile0, tile1, scratch);
+}
+
+void LEVEL_NAME(conv_init)(struct kernels *k)
+{
+    k->conv_packed = conv_packed;
+    k->conv_pack = conv_pack;
+    k->conv_scratch = conv_scratch;
+    k->conv = conv;
+    k->conv_dx_packed = conv_dx_packed;
+    k->conv_dx_pack = conv_dx_pack;
+    k->conv_dx_scratch = conv_dx_scratch;
+    k->conv_dx = conv_dx;
+    k->conv_dw_tiles = conv_dw_tiles;
+    k->conv_dw_scratch = conv_dw_scratch;
+    k->conv_dw = conv_dw;
+}
+
+#endif

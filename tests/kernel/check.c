@@ -1,0 +1,332 @@
+/*
+ * kernel-check: every kernel of every level against double precision, on random shapes; and their
+ * speed beside the machine's.
+ *
+ *     kernel-check [--level NAME] [--family NAME] [--seed N] [--case N] [--list] [--bench]
+ *
+ * Without --level the best level of this machine is checked. Exit status: 0 all good, 1 failures,
+ * 64 wrong usage, 77 the machine does not have the level.
+ */
+#include "check.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { EXIT_BAD_USAGE = 64, EXIT_SKIP = 77, CANARY = 0x7fc5a5a5 /* a NaN */ };
+
+/* Mapped pages of one map: guard, canaries, data, (canaries,) guard. */
+struct buffer {
+    struct buffer *next;
+    unsigned char *pages;
+    size_t page, n_pages; /* with the guards */
+    uint32_t *words, *end;
+    struct map map;
+};
+
+static const struct family *const families[] = {&family_conv};
+enum { N_FAMILIES = sizeof(families) / sizeof(families[0]) };
+
+static struct check *running; /* for the signal handler alone */
+
+static void on_fault(int number)
+{
+    (void)number;
+    char line[512];
+    const int n = snprintf(
+        line, sizeof(line),
+        "FAIL %s --seed %llu --case %d: touched memory outside its extents (%s)\n", running->family,
+        (unsigned long long)running->seed, running->number, running->shape);
+    if (write(STDOUT_FILENO, line, (size_t)n) < 0)
+        _exit(2);
+    _exit(1);
+}
+
+void check_fail(struct check *c, const char *format, ...)
+{
+    enum { ENOUGH = 5 };
+    if (c->failures++ >= ENOUGH)
+        return;
+    printf("FAIL %s --seed %llu --case %d: ", c->family, (unsigned long long)c->seed, c->number);
+    va_list args;
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf(" (%s)\n", c->shape);
+}
+
+void check_close(struct check *c, const char *what, size_t at, double value, double expected,
+                 double bound)
+{
+    const double error = fabs(value - expected) / bound;
+    if (error > c->worst)
+        c->worst = error;
+    if (!(error <= 1.0))
+        check_fail(c, "%s[%zu] is %.9g, expected %.9g +- %.3g", what, at, value, expected, bound);
+}
+
+static void out_of_memory(void)
+{
+    fprintf(stderr, "kernel-check: no memory\n");
+    exit(2);
+}
+
+static struct map buffer_new(struct check *c, size_t n_pixels, int channels, int pitch,
+                             bool aligned)
+{
+    struct buffer *b = calloc(1, sizeof(*b));
+    if (!b)
+        out_of_memory();
+    const size_t n = n_pixels ? (n_pixels - 1) * (size_t)pitch + (size_t)channels : 0;
+    const size_t room = aligned ? (n + 15) / 16 * 16 : n;
+    b->page = (size_t)sysconf(_SC_PAGESIZE);
+    b->n_pages = (room * sizeof(float) + b->page - 1) / b->page + 3;
+    b->pages = mmap(NULL, b->n_pages * b->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                    -1, 0);
+    if (b->pages == MAP_FAILED)
+        out_of_memory();
+    b->words = (uint32_t *)(void *)(b->pages + b->page);
+    b->end = (uint32_t *)(void *)(b->pages + (b->n_pages - 1) * b->page);
+    for (uint32_t *word = b->words; word < b->end; word++)
+        *word = CANARY;
+    mprotect(b->pages, b->page, PROT_NONE);
+    mprotect(b->end, b->page, PROT_NONE);
+    b->map = (struct map){(float *)(void *)(b->end - room), n_pixels, channels, pitch};
+    b->next = c->buffers;
+    c->buffers = b;
+    return b->map;
+}
+
+struct map map_new(struct check *c, size_t n_pixels, int channels, int pitch)
+{
+    return buffer_new(c, n_pixels, channels, pitch, false);
+}
+
+float *map_pixel(const struct map *map, size_t pixel)
+{
+    return map->data + pixel * (size_t)map->pitch;
+}
+
+struct map map_random(struct check *c, size_t n_pixels, int channels, int pitch)
+{
+    const struct map map = map_new(c, n_pixels, channels, pitch);
+    for (size_t p = 0; p < n_pixels; p++)
+        for (int k = 0; k < channels; k++)
+            map_pixel(&map, p)[k] = draw_value(c);
+    return map;
+}
+
+struct map map_copy(struct check *c, const struct map *from)
+{
+    const struct map map = map_new(c, from->n_pixels, from->channels, from->pitch);
+    for (size_t p = 0; p < map.n_pixels; p++)
+        memcpy(map_pixel(&map, p), map_pixel(from, p), (size_t)map.channels * sizeof(float));
+    return map;
+}
+
+void map_freeze(struct check *c, const struct map *map)
+{
+    for (struct buffer *b = c->buffers; b; b = b->next)
+        if (b->map.data == map->data)
+            mprotect(b->words, (b->n_pages - 2) * b->page, PROT_READ);
+}
+
+bool map_same_bits(const struct map *a, const struct map *b)
+{
+    for (size_t p = 0; p < a->n_pixels; p++)
+        if (memcmp(map_pixel(a, p), map_pixel(b, p), (size_t)a->channels * sizeof(float)) != 0)
+            return false;
+    return true;
+}
+
+float *floats_new(struct check *c, size_t n, bool aligned)
+{
+    return buffer_new(c, n, 1, 1, aligned).data;
+}
+
+float *floats_random(struct check *c, size_t n)
+{
+    return map_random(c, n, 1, 1).data;
+}
+
+/* Everything in a buffer that belongs to no pixel still has to be canary. */
+static bool buffer_intact(const struct buffer *b)
+{
+    const struct map *map = &b->map;
+    const uint32_t *data = (const uint32_t *)(const void *)map->data;
+    const size_t n =
+        map->n_pixels ? (map->n_pixels - 1) * (size_t)map->pitch + (size_t)map->channels : 0;
+    for (const uint32_t *word = b->words; word < b->end; word++) {
+        const bool inside = word >= data && word < data + n;
+        if (inside && (size_t)(word - data) % (size_t)map->pitch < (size_t)map->channels)
+            continue;
+        if (*word != CANARY)
+            return false;
+    }
+    return true;
+}
+
+static void buffers_end(struct check *c)
+{
+    while (c->buffers) {
+        struct buffer *b = c->buffers;
+        c->buffers = b->next;
+        if (!buffer_intact(b))
+            check_fail(c, "wrote between or around the pixels of a map of %zu x %d, pitch %d",
+                       b->map.n_pixels, b->map.channels, b->map.pitch);
+        munmap(b->pages, b->n_pages * b->page);
+        free(b);
+    }
+}
+
+int draw(struct check *c, int low, int high)
+{
+    return (int)rng_integer(&c->rng, low, high);
+}
+
+int draw_of(struct check *c, const int *list, size_t n)
+{
+    return list[draw(c, 0, (int)n - 1)];
+}
+
+bool draw_bool(struct check *c)
+{
+    return draw(c, 0, 1) != 0;
+}
+
+int draw_pitch(struct check *c, int channels)
+{
+    return draw_bool(c) ? channels : channels + draw(c, 1, 40);
+}
+
+float draw_value(struct check *c)
+{
+    return draw(c, 0, 15) == 0 ? 0.0F : (float)rng_normal(&c->rng);
+}
+
+int draw_piece(struct check *c, int left)
+{
+    return left > 0 ? draw(c, 1, left) : 0;
+}
+
+double bench_time(void (*fn)(void *ctx), void *ctx)
+{
+    double best = INFINITY;
+    const int64_t start = clock_ns();
+    for (int i = 0; i < 5 || clock_seconds_since(start) < 0.15; i++) {
+        const int64_t from = clock_ns();
+        fn(ctx);
+        best = fmin(best, clock_seconds_since(from));
+    }
+    return best;
+}
+
+static int run_family(const struct family *family, const struct kernels *kernels, uint64_t seed,
+                      int only)
+{
+    int failed = 0;
+    struct check c = {.kernels = kernels, .family = family->name, .seed = seed};
+    running = &c;
+    const int64_t start = clock_ns();
+    for (c.number = 0; c.number < family->cases; c.number++) {
+        if (only >= 0 && c.number != only)
+            continue;
+        c.rng = rng_stream(seed, (uint64_t)family->name[0] << 8 | (uint64_t)family->name[1],
+                           (uint64_t)c.number);
+        c.failures = 0;
+        c.shape[0] = '\0';
+        family->check(&c);
+        buffers_end(&c);
+        failed += c.failures > 0;
+    }
+    printf("%-8s %-10s %4d cases, %d failed, largest error %.3f of the bound (%s), %.1f s\n",
+           family->name, cpu_level_name(kernels->level), family->cases, failed, c.worst,
+           family->bound, clock_seconds_since(start));
+    return failed;
+}
+
+struct options {
+    enum cpu_level level;
+    const char *family;
+    uint64_t seed;
+    int only;
+    bool list, bench;
+};
+
+/* 0, or the exit status. */
+static int options_parse(struct options *o, int argc, char **argv)
+{
+    *o = (struct options){.level = cpu_level_detect(), .seed = 1, .only = -1};
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (strcmp(argv[i], "--list") == 0) {
+            o->list = true;
+        } else if (strcmp(argv[i], "--bench") == 0) {
+            o->bench = true;
+        } else if (strcmp(argv[i], "--level") == 0 && value) {
+            const int err = cpu_level_parse(&o->level, value);
+            if (err < 0) {
+                printf("%s\n", error_message());
+                return err == BPNET_EUNSUPPORTED ? EXIT_SKIP : EXIT_BAD_USAGE;
+            }
+            i++;
+        } else if (strcmp(argv[i], "--family") == 0 && value) {
+            o->family = argv[++i];
+        } else if (strcmp(argv[i], "--seed") == 0 && value) {
+            o->seed = strtoull(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--case") == 0 && value) {
+            o->only = (int)strtol(argv[++i], NULL, 10);
+        } else {
+            fprintf(stderr, "usage: kernel-check [--level NAME] [--family NAME] [--seed N] "
+                            "[--case N] [--list] [--bench]\n");
+            return EXIT_BAD_USAGE;
+        }
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    const int status = options_parse(&o, argc, argv);
+    if (status != 0)
+        return status;
+    struct kernels kernels;
+    kernels_init(&kernels, o.level);
+    signal(SIGSEGV, on_fault);
+    signal(SIGBUS, on_fault);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    struct bench bench = {.kernels = &kernels};
+    if (o.bench) {
+        bench.ceiling = ceiling_measure(o.level);
+        printf("level %s, ceiling %.1f GMAC/s of one core\n", cpu_level_name(kernels.level),
+               bench.ceiling * 1e-9);
+    }
+    int failed = 0;
+    int matched = 0;
+    for (int i = 0; i < N_FAMILIES; i++) {
+        if (o.family && strcmp(o.family, families[i]->name) != 0)
+            continue;
+        matched++;
+        if (o.list)
+            printf("%-8s %4d cases, bound: %s\n", families[i]->name, families[i]->cases,
+                   families[i]->bound);
+        else if (o.bench)
+            families[i]->bench(&bench);
+        else
+            failed += run_family(families[i], &kernels, o.seed, o.only);
+    }
+    if (matched == 0) {
+        fprintf(stderr, "kernel-check: no family '%s'; --list names them\n", o.family);
+        return EXIT_BAD_USAGE;
+    }
+    return failed > 0;
+}

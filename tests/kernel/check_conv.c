@@ -1,0 +1,394 @@
+/*
+ * Convolution and its gradients. Bound: with n terms, |error| <= (4 sqrt(n) + 4) * 2^-24 * the sum
+ * of the terms' magnitudes.
+ */
+#include "check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_MACS = 1500000 };
+
+/* Weighted sums in double, with their magnitudes and term counts. */
+struct sums {
+    double *value, *magnitude, *terms;
+    size_t n;
+};
+
+static struct sums sums_new(size_t n)
+{
+    struct sums s = {calloc(n, sizeof(double)), calloc(n, sizeof(double)),
+                     calloc(n, sizeof(double)), n};
+    if (!s.value || !s.magnitude || !s.terms)
+        abort();
+    return s;
+}
+
+static void sums_free(struct sums *s)
+{
+    free(s->value);
+    free(s->magnitude);
+    free(s->terms);
+}
+
+static void sums_add(struct sums *s, size_t at, double a, double b)
+{
+    s->value[at] += a * b;
+    s->magnitude[at] += fabs(a * b);
+    s->terms[at] += 1.0;
+}
+
+static void sums_compare(struct check *c, const struct sums *s, const char *what,
+                         const struct map *map, bool relu)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        const double bound = (4.0 * sqrt(s->terms[i]) + 4.0) * 0x1p-24 * s->magnitude[i] + 1e-30;
+        const double expected = relu && s->value[i] < 0.0 ? 0.0 : s->value[i];
+        const size_t pixel = i / (size_t)map->channels;
+        check_close(c, what, i, (double)map_pixel(map, pixel)[i % (size_t)map->channels], expected,
+                    bound);
+    }
+}
+
+struct conv_case {
+    struct conv_geometry g;
+    struct map x, y; /* y: the output's, or its gradient's, values */
+    float *w;
+    size_t n_weights;
+};
+
+static double macs(const struct conv_geometry *g)
+{
+    return (double)g->out_h * g->out_w * g->out_c * g->kernel_h * g->kernel_w * g->in_c;
+}
+
+static void draw_sizes(struct check *c, struct conv_geometry *g)
+{
+    static const int kernels[] = {1, 1, 2, 3, 3, 3, 4, 5, 7};
+    static const int strides[] = {1, 1, 1, 2, 2, 3};
+    static const int dilations[] = {1, 1, 1, 1, 2, 3};
+    static const int channels[] = {1,  2,  3,  7,  8,  9,  15, 16, 17,
+                                   19, 24, 31, 32, 33, 38, 48, 65, 80};
+    g->kernel_h = draw_of(c, kernels, 9);
+    g->kernel_w = draw_bool(c) ? g->kernel_h : draw_of(c, kernels, 9);
+    g->stride = draw_of(c, strides, 6);
+    g->dilation = draw_of(c, dilations, 6);
+    g->in_c = draw_of(c, channels, 18);
+    g->out_c = draw_of(c, channels, 18);
+    g->in_h = draw(c, 1, 12);
+    g->in_w = draw_bool(c) ? draw(c, 1, 8) : draw(c, 1, 40);
+}
+
+/* SAME, VALID or any padding at all. */
+static void draw_padding(struct check *c, struct conv_geometry *g)
+{
+    const int reach_h = (g->kernel_h - 1) * g->dilation + 1;
+    const int reach_w = (g->kernel_w - 1) * g->dilation + 1;
+    const int kind = draw(c, 0, 3);
+    if (kind == 0 && g->in_h >= reach_h && g->in_w >= reach_w) {
+        g->out_h = (g->in_h - reach_h) / g->stride + 1;
+        g->out_w = (g->in_w - reach_w) / g->stride + 1;
+    } else if (kind == 1) {
+        g->pad_top = draw(c, 0, reach_h + 1);
+        g->pad_left = draw(c, 0, reach_w + 1);
+        g->out_h = draw(c, 1, g->in_h + 3);
+        g->out_w = draw(c, 1, g->in_w + 3);
+    } else {
+        g->out_h = (g->in_h - 1) / g->stride + 1;
+        g->out_w = (g->in_w - 1) / g->stride + 1;
+        const int over_h = (g->out_h - 1) * g->stride + reach_h - g->in_h;
+        const int over_w = (g->out_w - 1) * g->stride + reach_w - g->in_w;
+        g->pad_top = over_h > 0 ? over_h / 2 : 0;
+        g->pad_left = over_w > 0 ? over_w / 2 : 0;
+    }
+}
+
+static void draw_geometry(struct check *c, struct conv_geometry *g)
+{
+    do {
+        memset(g, 0, sizeof(*g));
+        draw_sizes(c, g);
+        draw_padding(c, g);
+    } while (macs(g) > MAX_MACS);
+    g->in_pitch = draw_pitch(c, g->in_c);
+    g->out_pitch = draw_pitch(c, g->out_c);
+    snprintf(c->shape, sizeof(c->shape),
+             "%dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %d, dilation %d, padding %d,%d, pitches "
+             "%d,%d",
+             g->in_h, g->in_w, g->in_c, g->out_h, g->out_w, g->out_c, g->kernel_h, g->kernel_w,
+             g->stride, g->dilation, g->pad_top, g->pad_left, g->in_pitch, g->out_pitch);
+}
+
+/* Called with indices into x (dense), y (dense) and w for every product there is. */
+typedef void (*product_fn)(struct sums *s, const struct conv_case *t, size_t in, size_t ci,
+                           size_t out, size_t co, size_t w);
+
+static void for_pixel(struct sums *s, const struct conv_case *t, int tap, size_t in, size_t out,
+                      product_fn fn)
+{
+    const size_t n_in = (size_t)t->g.in_c;
+    const size_t n_out = (size_t)t->g.out_c;
+    for (size_t ci = 0; ci < n_in; ci++)
+        for (size_t co = 0; co < n_out; co++)
+            fn(s, t, in, ci, out, co, ((size_t)tap * n_in + ci) * n_out + co);
+}
+
+static void for_products(struct sums *s, const struct conv_case *t, product_fn fn)
+{
+    const struct conv_geometry *g = &t->g;
+    for (int out = 0; out < g->out_h * g->out_w; out++) {
+        for (int tap = 0; tap < g->kernel_h * g->kernel_w; tap++) {
+            const int iy =
+                out / g->out_w * g->stride + tap / g->kernel_w * g->dilation - g->pad_top;
+            const int ix =
+                out % g->out_w * g->stride + tap % g->kernel_w * g->dilation - g->pad_left;
+            if (iy >= 0 && iy < g->in_h && ix >= 0 && ix < g->in_w)
+                for_pixel(s, t, tap, (size_t)(iy * g->in_w + ix), (size_t)out, fn);
+        }
+    }
+}
+
+static void product_forward(struct sums *s, const struct conv_case *t, size_t in, size_t ci,
+                            size_t out, size_t co, size_t w)
+{
+    sums_add(s, out * (size_t)t->g.out_c + co, (double)map_pixel(&t->x, in)[ci], (double)t->w[w]);
+}
+
+static void product_dx(struct sums *s, const struct conv_case *t, size_t in, size_t ci, size_t out,
+                       size_t co, size_t w)
+{
+    sums_add(s, in * (size_t)t->g.in_c + ci, (double)map_pixel(&t->y, out)[co], (double)t->w[w]);
+}
+
+static void product_dw(struct sums *s, const struct conv_case *t, size_t in, size_t ci, size_t out,
+                       size_t co, size_t w)
+{
+    sums_add(s, w, (double)map_pixel(&t->x, in)[ci], (double)map_pixel(&t->y, out)[co]);
+}
+
+/* The old values a kernel adds to. */
+static void sums_start(struct sums *s, const struct map *old)
+{
+    for (size_t i = 0; i < s->n; i++)
+        sums_add(s, i, (double)map_pixel(old, i / (size_t)old->channels)[i % (size_t)old->channels],
+                 1.0);
+}
+
+static void check_forward(struct check *c, const struct conv_case *t)
+{
+    const struct kernels *k = c->kernels;
+    const struct conv_geometry *g = &t->g;
+    const bool accumulate = draw_bool(c);
+    const enum activation act = !accumulate && draw_bool(c) ? ACT_RELU : ACT_NONE;
+    const float *bias = draw_bool(c) ? floats_random(c, (size_t)g->out_c) : NULL;
+    float *packed = floats_new(c, k->conv_packed(g), true);
+    float *scratch = floats_new(c, k->conv_scratch(g), true);
+    const size_t n_pixels = (size_t)g->out_h * (size_t)g->out_w;
+    struct map y = map_new(c, n_pixels, g->out_c, g->out_pitch);
+    if (accumulate)
+        y = map_random(c, n_pixels, g->out_c, g->out_pitch);
+    const struct map pieces = map_copy(c, &y);
+    struct sums s = sums_new(n_pixels * (size_t)g->out_c);
+    if (accumulate)
+        sums_start(&s, &y);
+    for (size_t i = 0; bias && i < s.n; i++)
+        sums_add(&s, i, (double)bias[i % (size_t)g->out_c], 1.0);
+    for_products(&s, t, product_forward);
+
+    k->conv_pack(g, t->w, packed);
+    k->conv(g, t->x.data, packed, bias, act, accumulate, y.data, 0, g->out_h, scratch);
+    sums_compare(c, &s, "y", &y, act == ACT_RELU);
+    for (int row = 0, n; (n = draw_piece(c, g->out_h - row)) > 0; row += n)
+        k->conv(g, t->x.data, packed, bias, act, accumulate, pieces.data, row, row + n, scratch);
+    if (!map_same_bits(&y, &pieces))
+        check_fail(c, "y depends on how its rows are shared out");
+    sums_free(&s);
+}
+
+static void check_dx(struct check *c, const struct conv_case *t)
+{
+    const struct kernels *k = c->kernels;
+    const struct conv_geometry *g = &t->g;
+    const bool accumulate = draw_bool(c);
+    float *packed = floats_new(c, k->conv_dx_packed(g), true);
+    float *scratch = floats_new(c, k->conv_dx_scratch(g), true);
+    const size_t n_pixels = (size_t)g->in_h * (size_t)g->in_w;
+    const struct map dx = accumulate ? map_random(c, n_pixels, g->in_c, g->in_pitch)
+                                     : map_new(c, n_pixels, g->in_c, g->in_pitch);
+    const struct map pieces = map_copy(c, &dx);
+    struct sums s = sums_new(n_pixels * (size_t)g->in_c);
+    if (accumulate)
+        sums_start(&s, &dx);
+    for_products(&s, t, product_dx);
+
+    k->conv_dx_pack(g, t->w, packed);
+    k->conv_dx(g, t->y.data, packed, accumulate, dx.data, 0, g->in_h, scratch);
+    sums_compare(c, &s, "dx", &dx, false);
+    for (int row = 0, n; (n = draw_piece(c, g->in_h - row)) > 0; row += n)
+        k->conv_dx(g, t->y.data, packed, accumulate, pieces.data, row, row + n, scratch);
+    if (!map_same_bits(&dx, &pieces))
+        check_fail(c, "dx depends on how its rows are shared out");
+    sums_free(&s);
+}
+
+static void check_dw(struct check *c, const struct conv_case *t)
+{
+    const struct kernels *k = c->kernels;
+    const struct conv_geometry *g = &t->g;
+    const int n_tiles = k->conv_dw_tiles(g);
+    float *scratch = floats_new(c, k->conv_dw_scratch(g), true);
+    const struct map dw = map_random(c, t->n_weights, 1, 1);
+    const struct map pieces = map_copy(c, &dw);
+    struct sums s = sums_new(t->n_weights);
+    sums_start(&s, &dw);
+    for_products(&s, t, product_dw);
+
+    k->conv_dw(g, t->x.data, t->y.data, dw.data, 0, n_tiles, scratch);
+    sums_compare(c, &s, "dw", &dw, false);
+    for (int tile = 0, n; (n = draw_piece(c, n_tiles - tile)) > 0; tile += n)
+        k->conv_dw(g, t->x.data, t->y.data, pieces.data, tile, tile + n, scratch);
+    if (!map_same_bits(&dw, &pieces))
+        check_fail(c, "dw depends on how its tiles are shared out");
+    sums_free(&s);
+}
+
+static void check(struct check *c)
+{
+    struct conv_case t;
+    draw_geometry(c, &t.g);
+    t.n_weights =
+        (size_t)t.g.kernel_h * (size_t)t.g.kernel_w * (size_t)t.g.in_c * (size_t)t.g.out_c;
+    const struct map w = map_random(c, t.n_weights, 1, 1);
+    t.x = map_random(c, (size_t)t.g.in_h * (size_t)t.g.in_w, t.g.in_c, t.g.in_pitch);
+    t.y = map_random(c, (size_t)t.g.out_h * (size_t)t.g.out_w, t.g.out_c, t.g.out_pitch);
+    t.w = w.data;
+    map_freeze(c, &w);
+    map_freeze(c, &t.x);
+    map_freeze(c, &t.y);
+    check_forward(c, &t);
+    check_dx(c, &t);
+    check_dw(c, &t);
+}
+
+struct bench_case {
+    const struct kernels *k;
+    struct conv_geometry g;
+    float *x, *y, *w, *packed, *scratch;
+};
+
+/* Bands as a caller hands them out. */
+static void bench_forward(void *ctx)
+{
+    const struct bench_case *b = ctx;
+    for (int row = 0; row < b->g.out_h; row += 8)
+        b->k->conv(&b->g, b->x, b->packed, NULL, ACT_RELU, false, b->y, row,
+                   row + 8 < b->g.out_h ? row + 8 : b->g.out_h, b->scratch);
+}
+
+static void bench_dx(void *ctx)
+{
+    const struct bench_case *b = ctx;
+    for (int row = 0; row < b->g.in_h; row += 8)
+        b->k->conv_dx(&b->g, b->y, b->packed, false, b->x, row,
+                      row + 8 < b->g.in_h ? row + 8 : b->g.in_h, b->scratch);
+}
+
+static void bench_dw(void *ctx)
+{
+    const struct bench_case *b = ctx;
+    const int n_tiles = b->k->conv_dw_tiles(&b->g);
+    for (int tile = 0; tile < n_tiles; tile += 4)
+        b->k->conv_dw(&b->g, b->x, b->y, b->w, tile, tile + 4 < n_tiles ? tile + 4 : n_tiles,
+                      b->scratch);
+}
+
+static float *bench_floats(size_t n)
+{
+    float *p = aligned_alloc(64, (n * sizeof(*p) + 63) / 64 * 64 + 64);
+    if (!p)
+        abort();
+    for (size_t i = 0; i < n; i++)
+        p[i] = (float)(i % 97) / 97.0F - 0.5F;
+    return p;
+}
+
+static void bench_layer(const struct bench *bench, const struct conv_geometry *g)
+{
+    const struct kernels *k = bench->kernels;
+    const size_t scratch[] = {k->conv_scratch(g), k->conv_dx_scratch(g), k->conv_dw_scratch(g)};
+    size_t most = 0;
+    for (int i = 0; i < 3; i++)
+        most = scratch[i] > most ? scratch[i] : most;
+    const size_t forward = k->conv_packed(g);
+    const size_t backward = k->conv_dx_packed(g);
+    struct bench_case b = {
+        .k = k,
+        .g = *g,
+        .x = bench_floats((size_t)g->in_h * (size_t)g->in_w * (size_t)g->in_pitch),
+        .y = bench_floats((size_t)g->out_h * (size_t)g->out_w * (size_t)g->out_pitch),
+        .w = bench_floats((size_t)g->kernel_h * (size_t)g->kernel_w * (size_t)g->in_c *
+                          (size_t)g->out_c),
+        .packed = bench_floats(forward > backward ? forward : backward),
+        .scratch = bench_floats(most),
+    };
+    k->conv_pack(g, b.w, b.packed);
+    const double forward_rate = macs(g) / bench_time(bench_forward, &b);
+    const double dw_rate = macs(g) / bench_time(bench_dw, &b);
+    k->conv_dx_pack(g, b.w, b.packed);
+    const double dx_rate = macs(g) / bench_time(bench_dx, &b);
+    printf("%3dx%-3d %3d -> %3d  %dx%d s%d d%d |", g->in_h, g->in_w, g->in_c, g->out_c, g->kernel_h,
+           g->kernel_w, g->stride, g->dilation);
+    const double rates[] = {forward_rate, dx_rate, dw_rate};
+    for (int i = 0; i < 3; i++)
+        printf(" %6.1f %3.0f %% |", rates[i] * 1e-9, 100.0 * rates[i] / bench->ceiling);
+    printf("\n");
+    free(b.x);
+    free(b.y);
+    free(b.w);
+    free(b.packed);
+    free(b.scratch);
+}
+
+static void bench(const struct bench *b)
+{
+    /* in_h, in_w, in_c, out_c, kernel, stride, dilation */
+    static const int layers[][7] = {
+        {256, 256, 3, 16, 3, 2, 1},  {128, 128, 16, 32, 3, 2, 1}, {64, 64, 32, 32, 3, 1, 1},
+        {64, 64, 32, 64, 3, 2, 1},   {32, 32, 64, 64, 3, 1, 1},   {32, 32, 96, 96, 3, 1, 1},
+        {32, 32, 153, 96, 3, 1, 1},  {32, 32, 64, 128, 3, 2, 1},  {16, 16, 128, 128, 3, 1, 1},
+        {16, 16, 128, 128, 3, 1, 2}, {32, 32, 128, 96, 1, 1, 1},  {32, 32, 96, 38, 1, 1, 1},
+        {32, 32, 96, 19, 1, 1, 1},   {32, 32, 256, 256, 3, 1, 1}, {32, 32, 128, 128, 7, 1, 1},
+        {32, 32, 185, 128, 7, 1, 1}, {256, 256, 64, 64, 3, 1, 1},
+    };
+    printf(
+        "convolution                   | forward      | dx           | dw           | GMAC/s, %% "
+        "of the ceiling\n");
+    for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
+        const int *l = layers[i];
+        struct conv_geometry g = {.in_h = l[0],
+                                  .in_w = l[1],
+                                  .in_c = l[2],
+                                  .out_c = l[3],
+                                  .kernel_h = l[4],
+                                  .kernel_w = l[4],
+                                  .stride = l[5],
+                                  .dilation = l[6],
+                                  .in_pitch = l[2],
+                                  .out_pitch = l[3]};
+        g.out_h = (g.in_h - 1) / g.stride + 1;
+        g.out_w = (g.in_w - 1) / g.stride + 1;
+        const int over = (g.out_h - 1) * g.stride + (g.kernel_h - 1) * g.dilation + 1 - g.in_h;
+        g.pad_top = g.pad_left = over > 0 ? over / 2 : 0;
+        bench_layer(b, &g);
+    }
+}
+
+const struct family family_conv = {
+    .name = "conv",
+    .bound = "(4 sqrt(n) + 4) * 2^-24 * sum of magnitudes",
+    .cases = 150,
+    .check = check,
+    .bench = bench,
+};

@@ -1,0 +1,11 @@
+# One tool checks every kernel; ctest runs it once per level, and a level that this machine does not
+# have is reported as skipped.
+add_executable(kernel-check ${CMAKE_CURRENT_SOURCE_DIR}/kernel/check.c
+                            ${CMAKE_CURRENT_SOURCE_DIR}/kernel/check_conv.c
+                            ${CMAKE_CURRENT_SOURCE_DIR}/kernel/ceiling.c)
+target_include_directories(kernel-check PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/kernel)
+target_link_libraries(kernel-check PRIVATE bpnet_kernel)
+foreach(level ref avx2 avx512)
+  add_test(NAME kernel.check-${level} COMMAND kernel-check --level ${level})
+  set_tests_properties(kernel.check-${level} PROPERTIES LABELS kernel TIMEOUT 300 SKIP_RETURN_CODE 77)
+endforeach()
