@@ -33,29 +33,30 @@ INLINE void store_part(float *p, vec v, bool last, lanes some)
 }
 
 /* m pixels by n vectors of channels; see conv_pass.h. */
-INLINE void sum_taps(const struct conv_span *s, const float *x, const float *w, float *y, int m,
+INLINE void sum_taps(const struct conv_span *span, const float *x, const float *w, float *y, int m,
                      int n)
 {
-    const lanes some = lanes_first(s->last_lanes);
+    const struct conv_span s = *span; /* known not to be what y points to */
+    const lanes some = lanes_first(s.last_lanes);
     vec sum[TILE_PIXELS][CONV_MAX_VECTORS];
     UNROLL
     for (int v = 0; v < n; v++) {
-        const vec start = s->bias ? load_part(s->bias + v * LANES, v == n - 1, some) : vec_zero();
+        const vec start = s.bias ? load_part(s.bias + v * LANES, v == n - 1, some) : vec_zero();
         UNROLL
         for (int p = 0; p < m; p++)
             sum[p][v] = start;
     }
-    for (int row = 0; row < s->n_rows; row++, x += s->x_row) {
+    for (int row = 0; row < s.n_rows; row++, x += s.x_row) {
         const float *from = x;
-        for (int run = 0; run < s->n_runs; run++, from += s->x_run) {
-            for (int k = 0; k < s->run; k++, w += n * LANES) {
+        for (int run = 0; run < s.n_runs; run++, from += s.x_run) {
+            for (int k = 0; k < s.run; k++, w += n * LANES) {
                 vec weight[CONV_MAX_VECTORS];
                 UNROLL
                 for (int v = 0; v < n; v++)
                     weight[v] = vec_load(w + v * LANES);
                 UNROLL
                 for (int p = 0; p < m; p++) {
-                    const vec value = vec_set(from[p * s->x_pixel + k]);
+                    const vec value = vec_set(from[p * s.x_pixel + k]);
                     UNROLL
                     for (int v = 0; v < n; v++)
                         sum[p][v] = vec_fma(value, weight[v], sum[p][v]);
@@ -63,26 +64,37 @@ INLINE void sum_taps(const struct conv_span *s, const float *x, const float *w, 
             }
         }
     }
+    if (s.accumulate) {
+        UNROLL
+        for (int p = 0; p < m; p++) {
+            UNROLL
+            for (int v = 0; v < n; v++)
+                sum[p][v] =
+                    vec_add(load_part(y + p * s.y_pixel + v * LANES, v == n - 1, some), sum[p][v]);
+        }
+    }
+    if (s.relu) {
+        UNROLL
+        for (int p = 0; p < m; p++) {
+            UNROLL
+            for (int v = 0; v < n; v++)
+                sum[p][v] = vec_relu(sum[p][v]);
+        }
+    }
     UNROLL
     for (int p = 0; p < m; p++) {
         UNROLL
-        for (int v = 0; v < n; v++) {
-            float *to = y + p * s->y_pixel + v * LANES;
-            vec value = sum[p][v];
-            if (s->accumulate)
-                value = vec_add(load_part(to, v == n - 1, some), value);
-            if (s->relu)
-                value = vec_relu(value);
-            store_part(to, value, v == n - 1, some);
-        }
+        for (int v = 0; v < n; v++)
+            store_part(y + p * s.y_pixel + v * LANES, sum[p][v], v == n - 1, some);
     }
 }
 
 /* m input channels by n vectors of output channels; see conv_weights.h. */
-INLINE void sum_pixels(const struct dw_span *s, const float *x, const float *dy, float *dw, int m,
-                       int n)
+INLINE void sum_pixels(const struct dw_span *span, const float *x, const float *dy, float *dw,
+                       int m, int n)
 {
-    const lanes some = lanes_first(s->last_lanes);
+    const struct dw_span s = *span;
+    const lanes some = lanes_first(s.last_lanes);
     vec sum[TILE_PIXELS][CONV_MAX_VECTORS];
     UNROLL
     for (int i = 0; i < m; i++) {
@@ -90,11 +102,10 @@ INLINE void sum_pixels(const struct dw_span *s, const float *x, const float *dy,
         for (int v = 0; v < n; v++)
             sum[i][v] = vec_zero();
     }
-    for (int row = 0; row < s->n_rows; row++, x += s->x_row, dy += s->dy_row) {
+    for (int row = 0; row < s.n_rows; row++, x += s.x_row, dy += s.dy_row) {
         const float *in = x;
         const float *out = dy;
-        for (int column = 0; column < s->n_columns;
-             column++, in += s->x_pixel, out += s->dy_pixel) {
+        for (int column = 0; column < s.n_columns; column++, in += s.x_pixel, out += s.dy_pixel) {
             vec grad[CONV_MAX_VECTORS];
             UNROLL
             for (int v = 0; v < n; v++)
@@ -112,7 +123,7 @@ INLINE void sum_pixels(const struct dw_span *s, const float *x, const float *dy,
     for (int i = 0; i < m; i++) {
         UNROLL
         for (int v = 0; v < n; v++) {
-            float *to = dw + i * s->dw_row + v * LANES;
+            float *to = dw + i * s.dw_row + v * LANES;
             store_part(to, vec_add(load_part(to, v == n - 1, some), sum[i][v]), v == n - 1, some);
         }
     }
