@@ -26,10 +26,16 @@ enum coco_metric {
     COCO_METRICS
 };
 
+/* People by area in square pixels: every one, 32^2..96^2, and larger. */
+enum coco_size { SIZE_ALL, SIZE_MEDIUM, SIZE_LARGE, COCO_SIZES };
+
+enum { COCO_MAX_DETECTIONS = 20 }; /* the best of each picture; the others are not scored */
+
 struct coco_truth {
-    int64_t image_id, id;
+    int64_t image_id;
+    int64_t id; /* a match with number 0 counts as none, as in pycocotools: number from 1 */
     double bbox[4], area;
-    bool crowd, ignore;
+    bool crowd, ignore; /* those without keypoints are ignored, whatever `ignore` says */
     int num_keypoints;
     double keypoints[COCO_KEYPOINTS][3];
 };
@@ -42,18 +48,19 @@ struct coco_detection {
 
 struct coco_joint_score {
     size_t n;        /* labelled joints of matched people (OKS >= 0.5) */
-    double mean_oks; /* mean per-joint similarity over them */
+    double mean_oks; /* mean per-joint similarity over them; -1 where n = 0 */
 };
 
 struct coco_result {
     double metric[COCO_METRICS];
-    size_t n_images, n_truths, n_detections;
+    size_t n_images, n_truths, n_detections; /* of the pictures scored */
+    size_t n_counted[COCO_SIZES];            /* truths of that size that are not ignored */
     struct coco_joint_score joint[COCO_KEYPOINTS];
 };
 
 /*
  * `images` lists the image ids that are scored; truths and detections of others are left out.
- * `joints` selects keypoints (NULL: all). Arrays are not changed.
+ * Arrays are not changed. Their order matters only between equal scores.
  */
 int coco_evaluate(struct coco_result *out, const int64_t *images, size_t n_images,
                   const struct coco_truth *truths, size_t n_truths,

@@ -67,7 +67,8 @@ void json_print(struct str *out, const struct json *v);
  * Walk a top-level object whose members may be huge arrays, with memory for one element at a time.
  * For every member `key` the callback is asked once with element = NULL whether it wants the
  * member's elements (true) or not. If it does, an array is delivered element by element, and any
- * other value once. `element` is freed after the call. A negative return ends the walk.
+ * other value once. `element` is freed after the call. A negative return ends the walk. A file that
+ * is an array at the top level is walked as if it were the member "".
  */
 struct json_walker {
     bool (*wants)(void *ctx, const char *key);
