@@ -14,6 +14,7 @@
 #define DATA_COCO_H
 
 #include "data/mask.h"
+#include "data/pool.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,8 +34,8 @@ struct coco_image {
     const char *file_name; /* relative, without "..": safe to join to a folder */
     enum coco_coverage coverage;
     bool coverage_given;     /* the file says so; otherwise it is the default */
-    const uint8_t *labelled; /* n_keypoints flags */
-    size_t first, n;         /* its annotations are coco_annotation_of(c, image, 0..n-1) */
+    const uint8_t *labelled; /* n_keypoints flags; NULL: all are labelled */
+    size_t first, n;         /* of its annotations, see coco_annotation_of() */
 };
 
 struct coco_annotation {
@@ -44,24 +45,25 @@ struct coco_annotation {
     int num_keypoints; /* as the file says; counted where it says nothing */
     double bbox[4];    /* x, y, w, h */
     double area;
-    const double *keypoints;      /* (n_keypoints, 3): x, y, v; NULL: none is labelled */
-    double extra[COCO_EXTRAS][3]; /* x, y, v; v = 0: not labelled */
-    struct region region;         /* its segmentation; REGION_NONE where there is none */
+    const double *keypoints; /* (n_keypoints, 3): x, y, v; NULL: none is labelled */
+    const double *extra;     /* (COCO_EXTRAS, 3): x, y, v, v = 0: not labelled; NULL: none is */
+    struct region region;    /* its segmentation; REGION_NONE where there is none */
 };
 
 struct coco {
     char *path;
     int n_keypoints;
-    char **keypoints; /* names, of the chosen category */
+    const char **keypoints; /* names, of the chosen category */
     int64_t category_id;
     size_t n_images;
     struct coco_image *images; /* in file order */
     size_t n_annotations;
     struct coco_annotation *annotations; /* of the chosen category, in file order */
     size_t n_other_category;             /* annotations left out: of other categories */
-    /* What follows is coco.c's. */
-    size_t *by_image;
-    struct coco_pools *pools;
+    /* What follows is for the functions below. */
+    size_t *images_by_id;         /* indices in order of id */
+    size_t *annotations_by_image; /* indices, image by image, in file order within one */
+    struct pool pool;             /* what the pointers above point to */
 };
 
 struct coco_options {

@@ -1,6 +1,6 @@
 /*
- * Bitmaps of segmentations by COCO's rules (polygons traced on a grid five times finer, run lengths
- * column by column, exactly as pycocotools' rleFrPoly and rleDecode), and loss masks made of them.
+ * Bitmaps of segmentations by COCO's rules, exactly as pycocotools has them: polygons are traced on
+ * a grid five times finer, run lengths go down the columns.
  */
 #ifndef DATA_MASK_H
 #define DATA_MASK_H
@@ -24,26 +24,37 @@ struct region {
     int w, h;
 };
 
+/* Corners must lie within this distance of the origin. */
+enum { REGION_MAX_COORDINATE = 100000 };
+
 /* One byte a pixel, (h, w): 0 or 1. */
 struct bitmap {
     uint8_t *bits;
     int w, h;
+    uint8_t *toggles; /* scratch of bitmap_add_region, all 0 between calls */
 };
 
 int bitmap_alloc(struct bitmap *m, int w, int h); /* all 0 */
 void bitmap_free(struct bitmap *m);               /* a zeroed one is allowed */
 void bitmap_clear(struct bitmap *m);
 
-/* Set the pixels inside. A region of runs must have the bitmap's size (BPNET_EFORMAT). */
+/*
+ * Set the pixels inside. BPNET_EFORMAT when runs do not fit the bitmap's size, BPNET_ELIMIT when an
+ * outline is absurdly long.
+ */
 int bitmap_add_region(struct bitmap *m, const struct region *region);
 
 /*
- * Set the pixels of the box x, y, w, h enlarged by `margin` times its size on every side: those
- * whose centre lies inside.
+ * Set the pixels whose centre lies in the box x, y, w, h, enlarged by `margin` times its size on
+ * every side.
  */
 void bitmap_add_box(struct bitmap *m, const double box[4], double margin);
 
-/* COCO's compressed run lengths (rleFrString), at most `limit` runs; *runs is malloc'd. */
+/*
+ * COCO's compressed run lengths: each run in base 32 with 5 bits a character (least significant
+ * first, bit 5: more follow, sign in the last one's bit 4), from the third on as the difference to
+ * the run before the last. At most `limit` runs (BPNET_ELIMIT); *runs is malloc'd.
+ */
 int runs_from_text(uint32_t **runs, size_t *n_runs, const char *text, size_t limit);
 
 #endif
