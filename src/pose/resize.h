@@ -1,0 +1,41 @@
+/*
+ * A picture into a network's input: letterbox, cubic resize and normalisation in one pass, with no
+ * full-size picture in between.
+ *
+ * The resize is OpenCV's cubic one: a = -0.75, border replicated, the grid given by the factors,
+ * results rounded and saturated to 8 bits before they are normalised. Four taps alias when a
+ * picture shrinks to less than half (a distant person's wrist may fall between them), so by
+ * default whole blocks of pixels are averaged first, as few as bring the factor back to 0.5 or
+ * more; without `antialias` the result is the original's.
+ */
+#ifndef POSE_RESIZE_H
+#define POSE_RESIZE_H
+
+#include "base/workers.h"
+#include "io/image.h"
+#include "pose/letterbox.h"
+
+#include <stdbool.h>
+
+/* Keeps its tables and scratch memory; zero-initialise. */
+struct resizer {
+    struct letterbox box;
+    bool antialias;
+    int block_x, block_y;     /* averaged beforehand */
+    int reduced_w, reduced_h; /* of the padded picture after averaging */
+    struct resize_tap *taps_x, *taps_y;
+    size_t capacity_x, capacity_y;
+    unsigned char *scratch;
+    size_t scratch_size, scratch_each;
+};
+
+/*
+ * Fill out[0 .. box->h)[0 .. box->w) with RGB as value / scale - offset; rows are `pitch` pixels
+ * apart. A grey picture counts as RGB with equal channels. `workers` may be NULL.
+ */
+int resizer_run(struct resizer *r, const struct image *image, const struct letterbox *box,
+                bool antialias, const float scale[3], const float offset[3], float *out,
+                size_t pitch, struct workers *workers);
+void resizer_free(struct resizer *r);
+
+#endif
