@@ -32,6 +32,7 @@ struct container {
     char *path; /* for messages */
     char kind[33];
     uint32_t n_sections;
+    bool borrowed; /* the bytes belong to the caller */
 };
 
 /* `kind` may be NULL: any. The file stays mapped until container_close(). */

@@ -17,14 +17,14 @@
 struct json; /* a value; the root owns everything below it */
 
 enum json_kind {
-    JSON_NULL,
-    JSON_FALSE,
-    JSON_TRUE,
-    JSON_INTEGER,
-    JSON_REAL,
-    JSON_STRING,
-    JSON_ARRAY,
-    JSON_OBJECT
+    JSON_KIND_NULL,
+    JSON_KIND_FALSE,
+    JSON_KIND_TRUE,
+    JSON_KIND_INTEGER,
+    JSON_KIND_REAL,
+    JSON_KIND_STRING,
+    JSON_KIND_ARRAY,
+    JSON_KIND_OBJECT
 };
 
 /* Nesting is limited to 512 levels. `name` is for messages: "<name>:<line>:<column>: …". */
@@ -39,10 +39,11 @@ size_t json_length(const struct json *v);        /* of an array or object; else 
 const struct json *json_at(const struct json *array, size_t index);      /* NULL outside */
 const struct json *json_get(const struct json *object, const char *key); /* NULL if absent */
 const char *json_key_at(const struct json *object, size_t index, const struct json **value);
-double json_number(const struct json *v);   /* integer or real; 0 otherwise */
-int64_t json_integer(const struct json *v); /* integer, or a real with an integral value; else 0 */
-const char *json_string(const struct json *v); /* "" if it is not a string */
-bool json_is_number(const struct json *v);
+double json_as_number(const struct json *v); /* integer or real; 0 otherwise */
+int64_t json_as_integer(
+    const struct json *v); /* integer, or a real with an integral value; else 0 */
+const char *json_as_string(const struct json *v); /* "" if it is not a string */
+bool json_is_numeric(const struct json *v);
 bool json_is_integral(const struct json *v);
 
 /*

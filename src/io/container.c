@@ -1,0 +1,243 @@
+/* The one file format: see container.h for the layout. A reader trusts nothing it has not checked.
+ */
+#include "io/container.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/str.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HEADER_SIZE = 64,
+    ENTRY_SIZE = 64,
+    NAME_SIZE = 24,
+    KIND_SIZE = 32,
+    ALIGNMENT = 64,
+    MAX_SECTIONS = 4096,
+    FORMAT_VERSION = 1,
+};
+
+static const char magic[8] = {'B', 'P', 'N', 'E', 'T', '\r', '\n', 0x1a};
+static const size_t max_file = (size_t)1 << 40;
+
+static uint32_t load32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint64_t load64(const uint8_t *p)
+{
+    return (uint64_t)load32(p) | (uint64_t)load32(p + 4) << 32;
+}
+
+static void store32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (8 * i));
+}
+
+static void store64(uint8_t *p, uint64_t v)
+{
+    store32(p, (uint32_t)v);
+    store32(p + 4, (uint32_t)(v >> 32));
+}
+
+static uint64_t round_up(uint64_t n)
+{
+    return (n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+/* ---- reading ----------------------------------------------------------------------------- */
+
+static const uint8_t *entry_of(const struct container *c, uint32_t index)
+{
+    return c->file.bytes + HEADER_SIZE + (size_t)index * ENTRY_SIZE;
+}
+
+static int bad(const struct container *c, const char *what)
+{
+    return error_set(BPNET_EFORMAT, "%s: %s", c->path, what);
+}
+
+static int check_entry(const struct container *c, uint32_t index)
+{
+    const uint8_t *entry = entry_of(c, index);
+    const uint64_t offset = load64(entry + 24), size = load64(entry + 32);
+    if (!memchr(entry, '\0', NAME_SIZE) || entry[0] == '\0')
+        return error_set(BPNET_EFORMAT, "%s: section %u has no proper name", c->path, index);
+    const uint64_t first = HEADER_SIZE + (uint64_t)c->n_sections * ENTRY_SIZE;
+    if (offset % ALIGNMENT != 0 || offset < first || offset > c->file.size ||
+        size > c->file.size - offset)
+        return error_set(BPNET_EFORMAT,
+                         "%s: section '%s' claims bytes %" PRIu64 "..%" PRIu64
+                         " of a file of %zu bytes",
+                         c->path, (const char *)entry, offset, offset + size, c->file.size);
+    for (uint32_t other = 0; other < index; other++)
+        if (strcmp((const char *)entry_of(c, other), (const char *)entry) == 0)
+            return error_set(BPNET_EFORMAT, "%s: section '%s' is there twice", c->path,
+                             (const char *)entry);
+    return BPNET_OK;
+}
+
+static int check_header(struct container *c, const char *kind)
+{
+    const uint8_t *bytes = c->file.bytes;
+    const size_t size = c->file.size;
+    if (size < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)) != 0)
+        return bad(c, "not a bpnet file (its first bytes are not \"BPNET\")");
+    if (size < HEADER_SIZE)
+        return error_set(BPNET_EFORMAT, "%s: truncated: %zu bytes, the header alone takes %d",
+                         c->path, size, HEADER_SIZE);
+    const uint32_t version = load32(bytes + 8);
+    if (version != FORMAT_VERSION)
+        return error_set(BPNET_EUNSUPPORTED, "%s: format version %u; this program reads version %d",
+                         c->path, version, FORMAT_VERSION);
+    if (load64(bytes + 16) != size)
+        return error_set(BPNET_EFORMAT,
+                         "%s: truncated or extended: %zu bytes, the header says %" PRIu64, c->path,
+                         size, load64(bytes + 16));
+    c->n_sections = load32(bytes + 12);
+    if (c->n_sections > MAX_SECTIONS || c->n_sections > (size - HEADER_SIZE) / ENTRY_SIZE) {
+        const uint32_t claimed = c->n_sections;
+        c->n_sections = 0;
+        return error_set(BPNET_EFORMAT, "%s: claims %u sections, more than fit", c->path, claimed);
+    }
+    if (hash64(bytes + HEADER_SIZE, (size_t)c->n_sections * ENTRY_SIZE) != load64(bytes + 24))
+        return bad(c, "damaged: the section table's checksum does not match");
+    memcpy(c->kind, bytes + 32, KIND_SIZE);
+    c->kind[KIND_SIZE] = '\0';
+    for (uint32_t i = 0; i < c->n_sections; i++) {
+        const int error = check_entry(c, i);
+        if (error < 0)
+            return error;
+    }
+    if (kind && strcmp(kind, c->kind) != 0)
+        return error_set(BPNET_EFORMAT, "%s: is a %.32s file, expected a %s file", c->path, c->kind,
+                         kind);
+    return BPNET_OK;
+}
+
+static int open_view(struct container *c, const char *name, const char *kind)
+{
+    c->path = str_copy(name);
+    const int error = c->path ? check_header(c, kind) : BPNET_ENOMEM;
+    if (error < 0)
+        container_close(c);
+    return error;
+}
+
+int container_open(struct container *c, const char *path, const char *kind)
+{
+    *c = (struct container){0};
+    const int error = file_view_open(&c->file, path, max_file);
+    return error < 0 ? error : open_view(c, path, kind);
+}
+
+int container_open_memory(struct container *c, const uint8_t *bytes, size_t size, const char *name,
+                          const char *kind)
+{
+    *c = (struct container){.file = {.bytes = bytes, .size = size}, .borrowed = true};
+    return open_view(c, name, kind);
+}
+
+void container_close(struct container *c)
+{
+    if (!c->borrowed)
+        file_view_close(&c->file);
+    free(c->path);
+    *c = (struct container){0};
+}
+
+static const uint8_t *find(const struct container *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->n_sections; i++)
+        if (strcmp((const char *)entry_of(c, i), name) == 0)
+            return entry_of(c, i);
+    return NULL;
+}
+
+bool container_has(const struct container *c, const char *name)
+{
+    return find(c, name) != NULL;
+}
+
+int container_section(struct container *c, const char *name, const uint8_t **bytes, size_t *size)
+{
+    const uint8_t *entry = find(c, name);
+    if (!entry)
+        return error_set(BPNET_EFORMAT, "%s: has no section '%s'", c->path, name);
+    const uint8_t *start = c->file.bytes + load64(entry + 24);
+    const size_t length = (size_t)load64(entry + 32);
+    if (hash64(start, length) != load64(entry + 40))
+        return error_set(BPNET_EFORMAT, "%s: damaged: the checksum of section '%s' does not match",
+                         c->path, name);
+    *bytes = start;
+    *size = length;
+    return BPNET_OK;
+}
+
+const char *container_section_name(const struct container *c, uint32_t index, size_t *size)
+{
+    const uint8_t *entry = entry_of(c, index);
+    if (size)
+        *size = (size_t)load64(entry + 32);
+    return (const char *)entry;
+}
+
+/* ---- writing ----------------------------------------------------------------------------- */
+
+static int write_sections(struct outfile *out, const struct section *sections, size_t n)
+{
+    static const uint8_t zeros[ALIGNMENT];
+    for (size_t i = 0; i < n; i++) {
+        int error = outfile_write(out, sections[i].bytes, sections[i].size);
+        if (error == BPNET_OK)
+            error = outfile_write(out, zeros, round_up(sections[i].size) - sections[i].size);
+        if (error < 0)
+            return error;
+    }
+    return BPNET_OK;
+}
+
+int container_write(const char *path, const char *kind, const struct section *sections,
+                    size_t n_sections)
+{
+    if (n_sections > MAX_SECTIONS || strlen(kind) > KIND_SIZE)
+        return error_set(BPNET_EUSAGE, "%s: %zu sections of kind '%s' do not fit the format", path,
+                         n_sections, kind);
+    const size_t head_size = HEADER_SIZE + n_sections * ENTRY_SIZE;
+    uint8_t *head = calloc(1, head_size);
+    if (!head)
+        return error_set(BPNET_ENOMEM, "%s: no memory for its header", path);
+    uint64_t offset = head_size;
+    for (size_t i = 0; i < n_sections; i++) {
+        uint8_t *entry = head + HEADER_SIZE + i * ENTRY_SIZE;
+        const size_t length = strlen(sections[i].name);
+        memcpy(entry, sections[i].name, length < NAME_SIZE ? length : NAME_SIZE - 1);
+        store64(entry + 24, offset);
+        store64(entry + 32, sections[i].size);
+        store64(entry + 40, hash64(sections[i].bytes, sections[i].size));
+        offset += round_up(sections[i].size);
+    }
+    memcpy(head, magic, sizeof(magic));
+    store32(head + 8, FORMAT_VERSION);
+    store32(head + 12, (uint32_t)n_sections);
+    store64(head + 16, offset);
+    store64(head + 24, hash64(head + HEADER_SIZE, n_sections * ENTRY_SIZE));
+    memcpy(head + 32, kind, strlen(kind));
+
+    struct outfile out;
+    int error = outfile_open(&out, path);
+    if (error == BPNET_OK) {
+        if ((error = outfile_write(&out, head, head_size)) < 0 ||
+            (error = write_sections(&out, sections, n_sections)) < 0)
+            outfile_abort(&out);
+        else
+            error = outfile_commit(&out);
+    }
+    free(head);
+    return error;
+}

@@ -1,0 +1,318 @@
+/* Reading whole files and writing whole ones: an output gets its name only when it is complete. */
+#include "io/file.h"
+
+#include "base/error.h"
+#include "base/str.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- reading ----------------------------------------------------------------------------- */
+
+/* Pipes and devices cannot be mapped: read them, at most `limit` bytes. */
+static int read_stream(struct file_view *view, int fd, const char *path, size_t limit)
+{
+    uint8_t *bytes = NULL;
+    size_t size = 0, capacity = 0;
+    for (;;) {
+        if (size == capacity) {
+            capacity = capacity ? capacity * 2 : 64 << 10;
+            uint8_t *grown = realloc(bytes, capacity);
+            if (!grown) {
+                free(bytes);
+                return error_set(BPNET_ENOMEM, "%s: no memory for %zu bytes", path, capacity);
+            }
+            bytes = grown;
+        }
+        const ssize_t got = read(fd, bytes + size, capacity - size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            free(bytes);
+            return error_set_errno(BPNET_EIO, "%s: cannot read", path);
+        }
+        if (got == 0)
+            break;
+        size += (size_t)got;
+        if (size > limit) {
+            free(bytes);
+            return error_set(BPNET_ELIMIT, "%s: more than the limit of %zu bytes", path, limit);
+        }
+    }
+    *view = (struct file_view){.bytes = bytes, .size = size};
+    return BPNET_OK;
+}
+
+int file_view_open(struct file_view *view, const char *path, size_t limit)
+{
+    *view = (struct file_view){0};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set_errno(BPNET_ENOENT, "%s: cannot open", path);
+    struct stat info;
+    int error = BPNET_OK;
+    if (fstat(fd, &info) < 0) {
+        error = error_set_errno(BPNET_EIO, "%s: cannot read", path);
+    } else if (S_ISDIR(info.st_mode)) {
+        error = error_set(BPNET_ENOENT, "%s: is a folder, expected a file", path);
+    } else if (!S_ISREG(info.st_mode) || info.st_size == 0) {
+        error = read_stream(view, fd, path, limit);
+    } else if ((uint64_t)info.st_size > limit) {
+        error = error_set(BPNET_ELIMIT, "%s: %lld bytes, more than the limit of %zu", path,
+                          (long long)info.st_size, limit);
+    } else {
+        void *mapped = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (mapped == MAP_FAILED)
+            error = read_stream(view, fd, path, limit);
+        else
+            *view = (struct file_view){mapped, (size_t)info.st_size, true};
+    }
+    close(fd);
+    return error;
+}
+
+void file_view_close(struct file_view *view)
+{
+    if (view->mapped)
+        munmap((void *)(uintptr_t)view->bytes, view->size);
+    else
+        free((void *)(uintptr_t)view->bytes);
+    *view = (struct file_view){0};
+}
+
+/* ---- writing ----------------------------------------------------------------------------- */
+
+/* Devices such as /dev/full and /dev/stdout are written to directly: they cannot be renamed over.
+ */
+static bool is_special(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+}
+
+int outfile_open(struct outfile *out, const char *path)
+{
+    *out = (struct outfile){0};
+    if (folder_exists(path))
+        return error_set(BPNET_ECREATE, "%s: is a folder, expected a file to write", path);
+    out->path = str_copy(path);
+    if (!out->path)
+        return BPNET_ENOMEM;
+    if (is_special(path)) {
+        out->stream = fopen(path, "wb");
+    } else {
+        struct str name = {0};
+        str_printf(&name, "%s.XXXXXX", path);
+        if (str_status(&name) < 0) {
+            outfile_abort(out);
+            return BPNET_ENOMEM;
+        }
+        out->temporary = name.text;
+        const int fd = mkstemp(out->temporary);
+        if (fd < 0) {
+            const int error = error_set_errno(BPNET_ECREATE, "%s: cannot create", path);
+            free(out->temporary);
+            out->temporary = NULL;
+            outfile_abort(out);
+            return error;
+        }
+        const mode_t mask = umask(0);
+        umask(mask);
+        fchmod(fd, 0666 & ~mask);
+        out->stream = fdopen(fd, "wb");
+        if (!out->stream)
+            close(fd);
+    }
+    if (!out->stream) {
+        const int error = error_set_errno(BPNET_ECREATE, "%s: cannot create", path);
+        outfile_abort(out);
+        return error;
+    }
+    return BPNET_OK;
+}
+
+static int write_failed(struct outfile *out)
+{
+    out->failed = true;
+    return error_set_errno(BPNET_EIO, "%s: cannot write", out->path);
+}
+
+int outfile_write(struct outfile *out, const void *bytes, size_t n)
+{
+    if (n && fwrite(bytes, 1, n, out->stream) != n)
+        return write_failed(out);
+    return BPNET_OK;
+}
+
+int outfile_printf(struct outfile *out, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const int written = vfprintf(out->stream, format, args);
+    va_end(args);
+    return written < 0 ? write_failed(out) : BPNET_OK;
+}
+
+/* The rename is durable only once the folder is on the disk too. */
+static void sync_folder(const char *path)
+{
+    char *folder = path_folder(path);
+    const int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(folder);
+}
+
+int outfile_commit(struct outfile *out)
+{
+    int error = BPNET_OK;
+    if (out->failed || ferror(out->stream))
+        error = error_set(BPNET_EIO, "%s: cannot write: %s", out->path, "an earlier write failed");
+    else if (fflush(out->stream) != 0 || (out->temporary && fsync(fileno(out->stream)) != 0))
+        error = write_failed(out);
+    if (error < 0) {
+        outfile_abort(out);
+        return error;
+    }
+    FILE *stream = out->stream;
+    out->stream = NULL;
+    if (fclose(stream) != 0)
+        error = write_failed(out);
+    else if (out->temporary && rename(out->temporary, out->path) != 0)
+        error = error_set_errno(BPNET_ECREATE, "%s: cannot give the file its name", out->path);
+    if (error == BPNET_OK && out->temporary) {
+        free(out->temporary);
+        out->temporary = NULL;
+        sync_folder(out->path);
+    }
+    outfile_abort(out);
+    return error;
+}
+
+void outfile_abort(struct outfile *out)
+{
+    if (out->stream)
+        fclose(out->stream);
+    if (out->temporary)
+        unlink(out->temporary);
+    free(out->temporary);
+    free(out->path);
+    *out = (struct outfile){0};
+}
+
+int file_write(const char *path, const void *bytes, size_t n)
+{
+    struct outfile out;
+    int error = outfile_open(&out, path);
+    if (error < 0)
+        return error;
+    if ((error = outfile_write(&out, bytes, n)) < 0) {
+        outfile_abort(&out);
+        return error;
+    }
+    return outfile_commit(&out);
+}
+
+/* ---- folders ----------------------------------------------------------------------------- */
+
+bool file_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISDIR(info.st_mode);
+}
+
+bool folder_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+int folder_create(const char *path)
+{
+    char *partial = str_copy(path);
+    if (!partial)
+        return BPNET_ENOMEM;
+    int error = BPNET_OK;
+    for (char *p = partial + 1; error == BPNET_OK; p++) {
+        const char end = *p;
+        if (end != '/' && end != '\0')
+            continue;
+        *p = '\0';
+        if (mkdir(partial, 0777) < 0 && !(errno == EEXIST && folder_exists(partial)))
+            error = error_set_errno(BPNET_ECREATE, "%s: cannot create the folder", partial);
+        *p = end;
+        if (end == '\0')
+            break;
+    }
+    free(partial);
+    return error;
+}
+
+static bool has_suffix(const char *name, const char *const *suffixes)
+{
+    if (!suffixes)
+        return true;
+    const size_t length = strlen(name);
+    for (; *suffixes; suffixes++) {
+        const size_t n = strlen(*suffixes);
+        if (length < n)
+            continue;
+        size_t i = 0;
+        while (i < n && tolower((unsigned char)name[length - n + i]) == (*suffixes)[i])
+            i++;
+        if (i == n)
+            return true;
+    }
+    return false;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int folder_list(char ***names, size_t *n, const char *path, const char *const *suffixes)
+{
+    *names = NULL;
+    *n = 0;
+    DIR *folder = opendir(path);
+    if (!folder)
+        return error_set_errno(BPNET_ENOENT, "%s: cannot open the folder", path);
+    struct str all = {0}; /* the names, one after the other, NUL between them */
+    size_t count = 0;
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        if (entry->d_name[0] == '.' || !has_suffix(entry->d_name, suffixes))
+            continue;
+        str_append_bytes(&all, entry->d_name, strlen(entry->d_name) + 1);
+        count++;
+    }
+    closedir(folder);
+    char **list = all.failed ? NULL : malloc((count + 1) * sizeof(*list) + all.length);
+    if (!list) {
+        str_free(&all);
+        return error_set(BPNET_ENOMEM, "%s: no memory for the names in it", path);
+    }
+    char *text = (char *)(list + count + 1);
+    if (all.length)
+        memcpy(text, all.text, all.length);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = text;
+        text += strlen(text) + 1;
+    }
+    list[count] = NULL;
+    qsort(list, count, sizeof(*list), compare_names);
+    str_free(&all);
+    *names = list;
+    *n = count;
+    return BPNET_OK;
+}
