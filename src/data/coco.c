@@ -55,12 +55,12 @@ static int set_where(struct loading *l, const char *key, size_t index, const str
 {
     const struct json *id = json_get(element, "id");
     const char *file = l->coco->path;
-    if (json_kind(element) != JSON_OBJECT)
+    if (json_kind(element) != JSON_KIND_OBJECT)
         return error_set(BPNET_EFORMAT, "%s: %s[%zu]: found %s, expected an object", l->coco->path,
                          key, index, json_kind_name(json_kind(element)));
     if (json_is_integral(id))
         snprintf(l->where, sizeof(l->where), "%.400s: %s[%zu] (id %lld)", file, key, index,
-                 (long long)json_integer(id));
+                 (long long)json_as_integer(id));
     else
         snprintf(l->where, sizeof(l->where), "%.400s: %s[%zu]", file, key, index);
     return BPNET_OK;
@@ -95,10 +95,10 @@ static int add_category(struct loading *l, const struct json *element)
         return BPNET_ENOMEM;
     for (size_t i = 0; i < n; i++) {
         const struct json *v = json_at(keypoints, i);
-        if (json_kind(v) != JSON_STRING)
+        if (json_kind(v) != JSON_KIND_STRING)
             return error_set(BPNET_EFORMAT, "%s: keypoints[%zu]: found %s, expected a name",
                              l->where, i, json_kind_name(json_kind(v)));
-        if (!(c->keypoints[i] = pool_text(pool, json_string(v))))
+        if (!(c->keypoints[i] = pool_text(pool, json_as_string(v))))
             return BPNET_ENOMEM;
     }
     l->n_categories++;

@@ -17,19 +17,20 @@ const char *const coco_extra_names[COCO_EXTRAS] = {"neck", "head_top"};
 
 static bool is_absent(const struct json *v)
 {
-    return json_kind(v) == JSON_NULL;
+    return json_kind(v) == JSON_KIND_NULL;
 }
 
 static int read_flag(bool *out, const struct json *object, const char *key, const char *where)
 {
     const struct json *v = json_get(object, key);
     *out = false;
-    if (is_absent(v) || json_kind(v) == JSON_FALSE)
+    if (is_absent(v) || json_kind(v) == JSON_KIND_FALSE)
         return BPNET_OK;
-    if (json_kind(v) != JSON_TRUE && !(json_is_number(v) && fabs(json_number(v) - 0.5) == 0.5))
+    if (json_kind(v) != JSON_KIND_TRUE &&
+        !(json_is_numeric(v) && fabs(json_as_number(v) - 0.5) == 0.5))
         return error_set(BPNET_EFORMAT, "%s: key '%s': found %s, expected 0 or 1", where, key,
                          json_kind_name(json_kind(v)));
-    *out = json_kind(v) == JSON_TRUE || json_number(v) != 0;
+    *out = json_kind(v) == JSON_KIND_TRUE || json_as_number(v) != 0;
     return BPNET_OK;
 }
 
@@ -72,16 +73,16 @@ static int read_coverage(struct coco_image *out, const struct json *element, con
     if (!out->coverage_given)
         return BPNET_OK;
     for (int i = COVERAGE_YES; i <= COVERAGE_NO; i++)
-        if (json_kind(v) == JSON_STRING &&
-            strncmp(json_string(v), words[i], strlen(words[i])) == 0) {
+        if (json_kind(v) == JSON_KIND_STRING &&
+            strncmp(json_as_string(v), words[i], strlen(words[i])) == 0) {
             out->coverage = (enum coco_coverage)i;
             return BPNET_OK;
         }
-    return error_set(BPNET_EFORMAT,
-                     "%s: key 'all_people_labelled': found %s, expected a text beginning with "
-                     "yes, unknown or no",
-                     where,
-                     json_kind(v) == JSON_STRING ? json_string(v) : json_kind_name(json_kind(v)));
+    return error_set(
+        BPNET_EFORMAT,
+        "%s: key 'all_people_labelled': found %s, expected a text beginning with "
+        "yes, unknown or no",
+        where, json_kind(v) == JSON_KIND_STRING ? json_as_string(v) : json_kind_name(json_kind(v)));
 }
 
 static int read_labelled(struct coco_image *out, size_t *n_flags, struct pool *pool,
@@ -92,14 +93,14 @@ static int read_labelled(struct coco_image *out, size_t *n_flags, struct pool *p
     *n_flags = 0;
     if (is_absent(v))
         return BPNET_OK;
-    if (json_kind(v) != JSON_ARRAY || json_length(v) > COCO_MAX_KEYPOINTS)
+    if (json_kind(v) != JSON_KIND_ARRAY || json_length(v) > COCO_MAX_KEYPOINTS)
         return error_set(BPNET_EFORMAT, "%s: key '%s': expected an array of 0 and 1", where, key);
     uint8_t *flags = pool_take(pool, json_length(v) + 1, 1);
     if (!flags)
         return BPNET_ENOMEM;
     for (size_t i = 0; i < json_length(v); i++) {
-        const double x = json_number(json_at(v, i));
-        if (!json_is_number(json_at(v, i)) || (x != 0 && x != 1))
+        const double x = json_as_number(json_at(v, i));
+        if (!json_is_numeric(json_at(v, i)) || (x != 0 && x != 1))
             return error_set(BPNET_EFORMAT, "%s: %s[%zu]: expected 0 or 1", where, key, i);
         flags[i] = x != 0;
     }
@@ -138,7 +139,7 @@ static int read_keypoints(struct coco_annotation *out, int n_keypoints, struct p
     const size_t n = 3 * (size_t)n_keypoints;
     if (is_absent(v))
         return BPNET_OK;
-    if (json_kind(v) != JSON_ARRAY)
+    if (json_kind(v) != JSON_KIND_ARRAY)
         return error_set(BPNET_EFORMAT, "%s: key 'keypoints': found %s, expected an array", where,
                          json_kind_name(json_kind(v)));
     if (json_length(v) != n)
@@ -246,7 +247,7 @@ static int count_corners(uint32_t *points, size_t *total, const struct json *pol
     for (size_t k = 0; k < json_length(polygons); k++) {
         const struct json *polygon = json_at(polygons, k);
         const size_t n = json_length(polygon);
-        if (json_kind(polygon) != JSON_ARRAY || n < 6 || n % 2 != 0 || n > UINT32_MAX)
+        if (json_kind(polygon) != JSON_KIND_ARRAY || n < 6 || n % 2 != 0 || n > UINT32_MAX)
             return error_set(BPNET_EFORMAT,
                              "%s: segmentation[%zu]: %zu numbers, expected an even number of at "
                              "least 6",
@@ -275,8 +276,8 @@ static int read_polygons(struct region *out, struct pool *pool, const struct jso
     for (size_t k = 0; k < n; k++)
         for (size_t i = 0; i < 2 * (size_t)points[k]; i++) {
             const struct json *v = json_at(json_at(polygons, k), i);
-            xy[at] = json_number(v);
-            if (!json_is_number(v) || !(fabs(xy[at]) <= REGION_MAX_COORDINATE))
+            xy[at] = json_as_number(v);
+            if (!json_is_numeric(v) || !(fabs(xy[at]) <= REGION_MAX_COORDINATE))
                 return error_set(BPNET_EFORMAT,
                                  "%s: segmentation[%zu][%zu]: expected a number within %d", where,
                                  k, i, REGION_MAX_COORDINATE);
@@ -299,7 +300,7 @@ static int read_counts(struct region *out, struct pool *pool, const struct json 
         return BPNET_ENOMEM;
     for (size_t i = 0; i < n; i++) {
         const struct json *v = json_at(counts, i);
-        const int64_t run = json_integer(v);
+        const int64_t run = json_as_integer(v);
         if (!json_is_integral(v) || run < 0 || run > UINT32_MAX)
             return error_set(BPNET_EFORMAT,
                              "%s: segmentation.counts[%zu]: expected a number of pixels", where, i);
@@ -325,14 +326,14 @@ static int read_runs(struct region *out, const struct coco_image *image, struct 
     *out = (struct region){.kind = REGION_RUNS, .w = image->w, .h = image->h};
     const size_t limit = (size_t)image->w * (size_t)image->h + 1;
     const struct json *counts = json_get(v, "counts");
-    if (json_kind(counts) == JSON_ARRAY)
+    if (json_kind(counts) == JSON_KIND_ARRAY)
         return read_counts(out, pool, counts, limit, where);
-    if (json_kind(counts) != JSON_STRING)
+    if (json_kind(counts) != JSON_KIND_STRING)
         return error_set(BPNET_EFORMAT,
                          "%s: segmentation.counts: found %s, expected an array or a text", where,
                          json_kind_name(json_kind(counts)));
     uint32_t *runs;
-    if ((err = runs_from_text(&runs, &out->n_runs, json_string(counts), limit)) < 0)
+    if ((err = runs_from_text(&runs, &out->n_runs, json_as_string(counts), limit)) < 0)
         return error_prefix(err, "%s: segmentation.counts", where);
     uint32_t *kept = pool_take(pool, out->n_runs + 1, sizeof(*kept));
     if (kept)
@@ -346,11 +347,11 @@ int coco_read_region(struct region *out, const struct coco_image *image, struct 
 {
     const struct json *v = json_get(element, "segmentation");
     *out = (struct region){0};
-    if (is_absent(v) || (json_kind(v) == JSON_ARRAY && json_length(v) == 0))
+    if (is_absent(v) || (json_kind(v) == JSON_KIND_ARRAY && json_length(v) == 0))
         return BPNET_OK;
-    if (json_kind(v) == JSON_OBJECT)
+    if (json_kind(v) == JSON_KIND_OBJECT)
         return read_runs(out, image, pool, v, where);
-    if (json_kind(v) == JSON_ARRAY)
+    if (json_kind(v) == JSON_KIND_ARRAY)
         return read_polygons(out, pool, v, where);
     return error_set(BPNET_EFORMAT, "%s: key 'segmentation': found %s, expected polygons or runs",
                      where, json_kind_name(json_kind(v)));
