@@ -35,7 +35,7 @@ struct family {
     void (*bench)(const struct bench *b);
 };
 
-extern const struct family family_conv;
+extern const struct family family_conv, family_pixel, family_pool, family_step;
 
 /* A map of n_pixels x channels, `pitch` floats between pixels. All of these live until the case
  * ends, when canaries and gaps are looked at. */
@@ -65,7 +65,8 @@ float draw_value(struct check *c);             /* normal, some zeros */
 /* Complain, with the case's name in front. */
 void check_fail(struct check *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Note |value - expected| against its bound; complains when it is larger, or either is NaN. */
+/* Note |value - expected| against its bound; complains when it is larger. A NaN
+ * has to be one on both sides. */
 void check_close(struct check *c, const char *what, size_t at, double value, double expected,
                  double bound);
 

@@ -9,28 +9,9 @@
 #include "kernel/conv_pass.h"
 #include "kernel/conv_weights.h"
 #include "kernel/family.h"
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "kernel/x86/simd_words.h"
 
 enum { TILE_PIXELS = 16 }; /* at least any TILE_MAX */
-
-INLINE vec load_part(const float *p, bool last, lanes some)
-{
-    return last ? vec_load_some(p, some) : vec_load(p);
-}
-
-INLINE void store_part(float *p, vec v, bool last, lanes some)
-{
-    if (last)
-        vec_store_some(p, v, some);
-    else
-        vec_store(p, v);
-}
 
 /* m pixels by n vectors of channels; see conv_pass.h. */
 INLINE void sum_taps(const struct conv_span *span, const float *x, const float *w, float *y, int m,

@@ -67,10 +67,117 @@ static inline vec vec_fma(vec a, vec b, vec c)
     return _mm256_fmadd_ps(a, b, c);
 }
 
-/* max(v, 0); a NaN stays one (the second operand wins then). */
+static inline vec vec_sub(vec a, vec b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+static inline vec vec_mul(vec a, vec b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline vec vec_div(vec a, vec b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+static inline vec vec_sqrt(vec v)
+{
+    return _mm256_sqrt_ps(v);
+}
+
+/* Of these two v wins when it is a NaN. */
+static inline vec vec_at_least(float limit, vec v)
+{
+    return _mm256_max_ps(_mm256_set1_ps(limit), v);
+}
+
+static inline vec vec_at_most(float limit, vec v)
+{
+    return _mm256_min_ps(_mm256_set1_ps(limit), v);
+}
+
+/* max(v, 0); a NaN stays one. */
 static inline vec vec_relu(vec v)
 {
-    return _mm256_max_ps(_mm256_setzero_ps(), v);
+    return vec_at_least(0.0F, v);
+}
+
+/* Where a > b; false with a NaN. */
+static inline lanes vec_above(vec a, vec b)
+{
+    return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+
+/* a in some lanes, b in the others. */
+static inline vec vec_select(lanes some, vec a, vec b)
+{
+    return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(some));
+}
+
+/* The sign bit of each lane alone. */
+static inline vec vec_sign_bit(vec v)
+{
+    return _mm256_and_ps(v, _mm256_set1_ps(-0.0F));
+}
+
+static inline vec vec_xor(vec a, vec b)
+{
+    return _mm256_xor_ps(a, b);
+}
+
+/* To the nearest whole number. */
+static inline vec vec_round(vec v)
+{
+    return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* 2^n for whole -126 <= n <= 127. */
+static inline vec vec_power_of_2(vec n)
+{
+    const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+}
+
+/* Sums in double precision. */
+typedef struct {
+    __m256d low, high;
+} vec_total;
+
+static inline vec_total vec_total_zero(void)
+{
+    return (vec_total){_mm256_setzero_pd(), _mm256_setzero_pd()};
+}
+
+static inline vec_total vec_total_add(vec_total sum, vec v)
+{
+    const __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+    const __m256d high = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+    return (vec_total){_mm256_add_pd(sum.low, low), _mm256_add_pd(sum.high, high)};
+}
+
+/* sum + v * v, the squares exact. */
+static inline vec_total vec_total_add_squares(vec_total sum, vec v)
+{
+    const __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+    const __m256d high = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+    return (vec_total){_mm256_fmadd_pd(low, low, sum.low), _mm256_fmadd_pd(high, high, sum.high)};
+}
+
+/* Rounded to single precision, lane by lane. */
+static inline vec vec_total_round(vec_total sum)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(sum.low)),
+                                _mm256_cvtpd_ps(sum.high), 1);
+}
+
+/* Over all lanes. */
+static inline double vec_total_sum(vec_total sum)
+{
+    const __m256d four = _mm256_add_pd(sum.low, sum.high);
+    const __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(two) + _mm_cvtsd_f64(_mm_unpackhi_pd(two, two));
 }
 
 #endif
