@@ -230,23 +230,43 @@ int checkpoint_latest(struct checkpoint *out, const char *folder)
     return err;
 }
 
-int checkpoint_rotate(const char *folder, int keep, int best_epoch)
+static int delete_file(const char *folder, const char *name)
+{
+    char *path = path_join(folder, name);
+    int err = path ? BPNET_OK : BPNET_ENOMEM;
+    if (path && unlink(path) != 0 && errno != ENOENT)
+        err = error_set_errno(BPNET_EIO, "%s: cannot be deleted", path);
+    free(path);
+    return err;
+}
+
+static int delete_epochs(const char *folder, size_t keep, int best_epoch)
 {
     int *epochs;
     size_t n;
-    if (keep <= 0)
-        return BPNET_OK;
     int err = list_epochs(&epochs, &n, folder);
-    for (size_t i = (size_t)keep; err == BPNET_OK && i < n; i++) {
-        if (epochs[i] == best_epoch)
-            continue;
+    for (size_t i = keep; err == BPNET_OK && i < n; i++) {
         char *path = checkpoint_path(folder, epochs[i]);
-        if (!path)
-            err = BPNET_ENOMEM;
-        else if (unlink(path) != 0 && errno != ENOENT)
-            err = error_set_errno(BPNET_EIO, "%s: cannot be deleted", path);
+        if (epochs[i] != best_epoch)
+            err = path ? delete_file("", path) : BPNET_ENOMEM;
         free(path);
     }
     free(epochs);
     return err;
+}
+
+int checkpoint_rotate(const char *folder, int keep, int best_epoch)
+{
+    return keep > 0 ? delete_epochs(folder, (size_t)keep, best_epoch) : BPNET_OK;
+}
+
+int checkpoint_clear(const char *folder)
+{
+    const int err = delete_epochs(folder, 0, -1);
+    return err < 0 ? err : checkpoint_clear_rolling(folder);
+}
+
+int checkpoint_clear_rolling(const char *folder)
+{
+    return delete_file(folder, CHECKPOINT_ROLLING);
 }

@@ -30,6 +30,7 @@ struct train_state {
     int base_epoch;
     int64_t seed;
     uint64_t n_records;          /* of the training set */
+    int cpu;                     /* enum cpu_level of the kernels: others round differently */
     double seconds;              /* trained so far, over all sessions */
     struct loss_sums epoch, row; /* since the last epoch's end, and the last row of metrics.csv */
     double validation_loss, validation_ap;
@@ -80,5 +81,9 @@ char *checkpoint_path(const char *folder, int epoch);
 
 /* Delete epoch checkpoints older than the newest `keep` (0: all stay), except best_epoch's. */
 int checkpoint_rotate(const char *folder, int keep, int best_epoch);
+
+/* Delete every checkpoint of a folder, or latest.bpnet alone. */
+int checkpoint_clear(const char *folder);
+int checkpoint_clear_rolling(const char *folder);
 
 #endif

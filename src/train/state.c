@@ -24,6 +24,7 @@ static const struct member members[] = {
     {"base_epoch", SMALL, AT(base_epoch)},
     {"seed", SIGNED, AT(seed)},
     {"n_records", COUNT, AT(n_records)},
+    {"cpu_level", SMALL, AT(cpu)},
     {"seconds", REAL, AT(seconds)},
     {"validation_loss", REAL, AT(validation_loss)},
     {"validation_ap", REAL, AT(validation_ap)},
@@ -82,7 +83,7 @@ static int parse_member(struct train_state *s, const struct member *m, const str
 {
     void *at = (char *)s + m->offset;
     if (m->kind == REAL) {
-        if (json_kind(json_get(root, m->key)) == JSON_NULL) {
+        if (json_kind(json_get(root, m->key)) == JSON_KIND_NULL) {
             *(double *)at = NAN;
             return BPNET_OK;
         }
@@ -121,7 +122,7 @@ static int parse_sums(struct loss_sums *s, const struct json *root, const char *
     s->n = (uint64_t)n;
     s->n_maps = (int)json_length(maps);
     for (int k = 0; k < s->n_maps; k++)
-        s->map[k] = json_number(json_at(maps, (size_t)k));
+        s->map[k] = json_as_number(json_at(maps, (size_t)k));
     return BPNET_OK;
 }
 

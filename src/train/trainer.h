@@ -40,7 +40,7 @@ struct trainer_options {
     double save_every_minutes; /* of latest.bpnet; 0: not by time */
     uint64_t save_every_steps; /* of latest.bpnet; 0: not by steps */
     bool dry_run;              /* check everything and time one step; nothing is written */
-    bool fresh;                /* start anew: checkpoints in the folder are not resumed from */
+    bool fresh;                /* start anew: the folder's checkpoints are deleted */
     size_t validation_images;  /* at most so many pictures for the AP; 0: all */
 
     /* A signal handler sets it: the step in hand finishes, latest.bpnet is written. NULL: none. */
