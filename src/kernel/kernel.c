@@ -16,12 +16,14 @@ void kernels_init(struct kernels *k, enum cpu_level level)
     k->level = CPU_AVX2;
     conv_init_avx2(k);
     pixel_init_avx2(k);
+    pool_init_avx2(k);
     step_init_avx2(k);
     if (level < CPU_AVX512)
         return;
     k->level = CPU_AVX512;
     conv_init_avx512(k);
     pixel_init_avx512(k);
+    pool_init_avx512(k);
     step_init_avx512(k);
 #else
     (void)level;

@@ -119,6 +119,12 @@ static inline lanes vec_above(vec a, vec b)
     return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
 }
 
+/* Where a == b; false with a NaN. */
+static inline lanes vec_equal(vec a, vec b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+
 /* a in some lanes, b in the others. */
 static inline vec vec_select(lanes some, vec a, vec b)
 {
