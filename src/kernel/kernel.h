@@ -65,7 +65,8 @@ struct kernels {
     /*
      * Gradient of the weights, one image: dw += x (*) dy for tiles tile0 <= t < tile1 of
      * conv_dw_tiles(). A tile owns its part of dw, so tiles may run on different threads; images
-     * are to be added in the same order everywhere.
+     * are to be added in the same order everywhere. A call reads both maps once, whatever the
+     * number of its tiles, so a few long ranges per thread are faster than many short ones.
      */
     int (*conv_dw_tiles)(const struct conv_geometry *g);
     size_t (*conv_dw_scratch)(const struct conv_geometry *g);

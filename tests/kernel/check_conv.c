@@ -299,8 +299,9 @@ static void bench_dw(void *ctx)
 {
     const struct bench_case *b = ctx;
     const int n_tiles = b->k->conv_dw_tiles(&b->g);
-    for (int tile = 0; tile < n_tiles; tile += 4)
-        b->k->conv_dw(&b->g, b->x, b->y, b->w, tile, tile + 4 < n_tiles ? tile + 4 : n_tiles,
+    const int step = (n_tiles + 3) / 4;
+    for (int tile = 0; tile < n_tiles; tile += step)
+        b->k->conv_dw(&b->g, b->x, b->y, b->w, tile, tile + step < n_tiles ? tile + step : n_tiles,
                       b->scratch);
 }
 

@@ -31,7 +31,8 @@ enum { TILE_MAX_1 = 14, TILE_MAX_2 = 14, TILE_MAX_3 = 9 };
 /* The first n lanes, all of them for n >= LANES. */
 static inline lanes lanes_first(int n)
 {
-    return n >= LANES ? (lanes)0xffff : (lanes)((1U << n) - 1U);
+    const unsigned all = 0xffff;
+    return (lanes)(n >= LANES ? all : all >> (LANES - n));
 }
 
 static inline vec vec_zero(void)
