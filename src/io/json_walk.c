@@ -205,24 +205,39 @@ static int walk_member(struct scanner *s, const struct json_walker *walker)
     return c == '[' ? walk_array(s, walker, key) : deliver(s, walker, key, 0);
 }
 
-static int walk(struct scanner *s, const struct json_walker *walker)
+static int walk_object(struct scanner *s, const struct json_walker *walker)
 {
-    int error = expect(s, '{', "'{': an object at the top");
+    int error = expect(s, '{', "'{' or '[': an object or an array at the top");
     if (error < 0)
         return error;
     if (next_token(s) == '}') {
         skip(s);
-    } else {
-        for (int c = ','; c == ',';) {
-            if ((error = walk_member(s, walker)) < 0)
-                return error;
-            c = next_token(s);
-            if (c != ',' && c != '}')
-                return fail(s, "',' or '}'");
-            skip(s);
-        }
+        return BPNET_OK;
     }
-    return next_token(s) < 0 ? BPNET_OK : fail(s, "nothing after the closing '}'");
+    for (int c = ','; c == ',';) {
+        if ((error = walk_member(s, walker)) < 0)
+            return error;
+        c = next_token(s);
+        if (c != ',' && c != '}')
+            return fail(s, "',' or '}'");
+        skip(s);
+    }
+    return BPNET_OK;
+}
+
+static int walk(struct scanner *s, const struct json_walker *walker)
+{
+    int error;
+    const int first = next_token(s);
+    if (first != '[')
+        error = walk_object(s, walker);
+    else
+        error = walker->wants(walker->ctx, "") ? walk_array(s, walker, "") : take_value(s, NULL);
+    if (error < 0)
+        return error;
+    return next_token(s) < 0 ? BPNET_OK
+                             : fail(s, first == '[' ? "nothing after the closing ']'"
+                                                    : "nothing after the closing '}'");
 }
 
 int json_walk_file(const char *path, const struct json_walker *walker)
