@@ -2,8 +2,7 @@
  * AP and AR by COCO's rules. Pictures are matched one after the other; what remains of a detection
  * is two bits per size and threshold (matched, ignored), from which the precision curves are drawn
  * at the end. Details that decide single digits, and are as in pycocotools: sorting is stable;
- * equal OKS goes to the later person; ignored people are tried last; a detection's area is the box
- * of all its keypoints, (0, 0)s included.
+ * equal OKS goes to the later person; ignored people are tried last.
  */
 #include "eval/coco_eval.h"
 
@@ -133,19 +132,17 @@ static size_t count_of_image(const struct ranked *r, size_t n, size_t image)
 
 static int open_scratch(struct evaluator *e)
 {
-    size_t most = 0, longest = 1;
+    size_t most = 0;
     for (size_t i = 0, n = 0; i < e->n_truths; i += n) {
         n = count_of_image(e->truth + i, e->n_truths - i, e->truth[i].image);
         most = n > most ? n : most;
     }
-    if (e->n_detections > longest)
-        longest = e->n_detections;
     e->oks = array_new(most, COCO_MAX_DETECTIONS * sizeof(*e->oks));
     e->order = array_new(most, sizeof(*e->order));
     e->ignored = array_new(most, sizeof(*e->ignored));
     e->taken = array_new(most, sizeof(*e->taken));
-    e->verdicts = array_new(longest, sizeof(*e->verdicts));
-    e->precision = array_new(longest, sizeof(*e->precision));
+    e->verdicts = array_new(e->n_detections, sizeof(*e->verdicts));
+    e->precision = array_new(e->n_detections, sizeof(*e->precision));
     if (!e->oks || !e->order || !e->ignored || !e->taken || !e->verdicts || !e->precision)
         return error_set(BPNET_ENOMEM, "no memory to score %zu people of one picture", most);
     return BPNET_OK;
@@ -158,6 +155,8 @@ static bool is_outside(double area, enum coco_size size)
 
 static double detection_area(const struct coco_detection *d)
 {
+    if (d->area_given)
+        return d->area;
     double low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY};
     for (int i = 0; i < COCO_KEYPOINTS; i++) {
         for (int axis = 0; axis < 2; axis++) {

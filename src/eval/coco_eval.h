@@ -43,6 +43,8 @@ struct coco_truth {
 struct coco_detection {
     int64_t image_id;
     double score;
+    bool area_given; /* otherwise it is the box around all keypoints, (0, 0)s included */
+    double area;
     double keypoints[COCO_KEYPOINTS][3];
 };
 
