@@ -1,0 +1,10 @@
+/* The verbs, each in its own cmd_<verb>.c. */
+#ifndef CLI_CMD_H
+#define CLI_CMD_H
+
+#include "cli/verb.h"
+
+extern const struct verb cmd_help;
+extern const struct verb cmd_version;
+
+#endif

@@ -1,0 +1,13 @@
+/* bpnet: the program. The table of verbs is here; run.c does the rest. */
+#include "cli/cmd.h"
+
+static const struct verb *const verbs[] = {
+    &cmd_help,
+    &cmd_version,
+    NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return run_main(verbs, argc, argv);
+}
