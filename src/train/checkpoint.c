@@ -270,3 +270,24 @@ int checkpoint_clear_rolling(const char *folder)
 {
     return delete_file(folder, CHECKPOINT_ROLLING);
 }
+
+/* "….bpnet." and mkstemp's six letters, as outfile_open() names its temporaries. */
+static bool is_half_written(const char *name)
+{
+    const size_t n = strlen(name), tail = strlen(suffix) + 7;
+    return n > tail && strncmp(name + n - tail, suffix, strlen(suffix)) == 0 && name[n - 7] == '.';
+}
+
+int checkpoint_sweep(const char *folder)
+{
+    char **names;
+    size_t n;
+    int err = folder_list(&names, &n, folder, NULL);
+    if (err < 0)
+        return err;
+    for (size_t i = 0; i < n && err == BPNET_OK; i++)
+        if (is_half_written(names[i]))
+            err = delete_file(folder, names[i]);
+    free(names);
+    return err;
+}

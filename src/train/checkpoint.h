@@ -86,4 +86,7 @@ int checkpoint_rotate(const char *folder, int keep, int best_epoch);
 int checkpoint_clear(const char *folder);
 int checkpoint_clear_rolling(const char *folder);
 
+/* Delete what a killed run left half-written: "<name>.bpnet.XXXXXX". The folder must be locked. */
+int checkpoint_sweep(const char *folder);
+
 #endif

@@ -143,7 +143,7 @@ static int open_outputs(struct session *s)
         return BPNET_OK;
     if (s->options->fresh && (err = checkpoint_clear(s->folder)) < 0)
         return err;
-    if ((err = write_spec(s)) < 0)
+    if ((err = checkpoint_sweep(s->folder)) < 0 || (err = write_spec(s)) < 0)
         return err;
     return journal_open(&s->journal, s->folder, s->n_maps, state->step - state->row.n);
 }

@@ -45,27 +45,36 @@ static char *beside_spec(const char *path, const char *spec_path)
     return str_copy(path);
 }
 
+/* The set's files under `root`; BPNET_ENOENT when its annotations are not there. */
+static int place_set(struct scored_set *set, const struct dataset_spec *dataset, const char *root)
+{
+    free(set->annotations);
+    free(set->images);
+    set->annotations = path_join(root, dataset->test.annotation_file);
+    set->images = path_join(root, dataset->test.images_root);
+    if (!set->annotations || !set->images)
+        return BPNET_ENOMEM;
+    return file_exists(set->annotations)
+               ? BPNET_OK
+               : error_set(BPNET_ENOENT, "%s: no such file", set->annotations);
+}
+
+/* The dataset's own root, or else the training data's: the spec may have been moved with --set. */
 static int add_set(struct validation *v, const struct named_path *named)
 {
     struct dataset_spec *dataset = NULL;
+    struct scored_set *set = &v->sets[v->n_sets];
     char *path = beside_spec(named->path, v->o.spec->path);
     int err = path ? dataset_spec_load(&dataset, path, NULL) : BPNET_ENOMEM;
     free(path);
     if (err < 0)
         return err;
-    struct scored_set *set = &v->sets[v->n_sets];
-    set->annotations = path_join(dataset->root, dataset->test.annotation_file);
-    set->images = path_join(dataset->root, dataset->test.images_root);
-    v->n_sets++;
+    if ((err = place_set(set, dataset, dataset->root)) == BPNET_ENOENT &&
+        place_set(set, dataset, v->o.spec->data.root_data_path) == BPNET_OK)
+        err = BPNET_OK;
+    if (err == BPNET_OK)
+        v->n_sets++;
     dataset_spec_free(dataset);
-    if (!set->annotations || !set->images)
-        return BPNET_ENOMEM;
-    if (!file_exists(set->annotations)) {
-        err = error_set(BPNET_ENOENT, "%s: no such file", set->annotations);
-        free(set->annotations);
-        free(set->images);
-        v->n_sets--;
-    }
     return err;
 }
 
@@ -87,7 +96,7 @@ static int open_sets(struct validation *v)
         return error_set(BPNET_ENOMEM, "no memory for %zu datasets", data->n_dataset_specs);
     for (size_t i = 0; i < data->n_dataset_specs; i++) {
         const int err =
-            or_warn(add_set(v, &data->dataset_specs[i]), "no AP while training on this dataset");
+            or_warn(add_set(v, &data->dataset_specs[i]), "no AP of this dataset while training");
         if (err < 0)
             return err;
     }
@@ -153,7 +162,7 @@ void validation_close(struct validation *v)
 {
     if (!v)
         return;
-    for (size_t i = 0; i < v->n_sets; i++) {
+    for (size_t i = 0; v->sets && i < v->o.spec->data.n_dataset_specs; i++) {
         free(v->sets[i].annotations);
         free(v->sets[i].images);
     }
