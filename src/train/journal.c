@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "io/file.h"
 #include "io/status.h"
+#include "io/tfevents.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ enum { METRICS_MAX_SIZE = 1 << 30, MAX_VALUES = 8 };
 struct journal {
     char *folder, *metrics_path;
     FILE *metrics;
+    struct tfevents events;
     int n_maps;
     bool warned;
 };
@@ -87,7 +89,7 @@ static void warn_once(struct journal *j, const char *path)
     j->warned = true;
 }
 
-void journal_write_row(struct journal *j, const struct journal_row *row)
+static void write_csv(struct journal *j, const struct journal_row *row)
 {
     const struct loss_sums *s = row->sums;
     const double n = (double)s->n;
@@ -108,6 +110,48 @@ void journal_write_row(struct journal *j, const struct journal_row *row)
         fflush(j->metrics) != 0)
         warn_once(j, j->metrics_path);
     str_free(&line);
+}
+
+/* ---- TensorBoard (spec 7.7) --------------------------------------------------------------- */
+
+enum { MAX_SCALARS = LOSS_MAX_MAPS + 8, TAG_SIZE = 32 };
+
+struct scalars {
+    struct tfevents_scalar list[MAX_SCALARS];
+    size_t n;
+};
+
+static void add_scalar(struct scalars *s, const char *tag, double value)
+{
+    if (isfinite(value))
+        s->list[s->n++] = (struct tfevents_scalar){tag, (float)value};
+}
+
+static void write_events(struct journal *j, const struct journal_row *row)
+{
+    const struct loss_sums *s = row->sums;
+    const double n = (double)s->n;
+    const int stages = j->n_maps / 2;
+    char tags[LOSS_MAX_MAPS][TAG_SIZE];
+    struct scalars out = {.n = 0};
+    add_scalar(&out, "learning_rate", row->lr);
+    add_scalar(&out, "Loss/total_loss", s->total / n);
+    for (int k = 0; k < j->n_maps; k++) {
+        snprintf(tags[k], TAG_SIZE, "%s_loss_stage%d", k < stages ? "cmap" : "paf", k % stages + 1);
+        add_scalar(&out, tags[k], s->map[k] / n);
+    }
+    add_scalar(&out, "Loss/validation_loss", row->validation_loss);
+    add_scalar(&out, "AP", row->validation_ap);
+    add_scalar(&out, "epoch", row->epoch);
+    add_scalar(&out, "images_per_second", row->images_per_second);
+    if (tfevents_write(&j->events, (int64_t)row->step, out.list, out.n) < 0)
+        warn_once(j, j->events.path);
+}
+
+void journal_write_row(struct journal *j, const struct journal_row *row)
+{
+    write_csv(j, row);
+    write_events(j, row);
 }
 
 /* ---- epochs ------------------------------------------------------------------------------ */
@@ -197,6 +241,11 @@ int journal_open(struct journal **out, const char *folder, int n_maps, uint64_t 
         err = error_set_errno(BPNET_ECREATE, "%s", j->metrics_path);
         goto fail;
     }
+    char *events = path_join(folder, "events");
+    err = events ? tfevents_open(&j->events, events) : BPNET_ENOMEM;
+    free(events);
+    if (err < 0)
+        goto fail;
     *out = j;
     return BPNET_OK;
 fail:
@@ -210,6 +259,7 @@ void journal_close(struct journal *j)
         return;
     if (j->metrics)
         fclose(j->metrics);
+    tfevents_close(&j->events);
     free(j->metrics_path);
     free(j->folder);
     free(j);
