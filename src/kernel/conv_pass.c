@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-enum { BAND_FLOATS = 96 * 1024 }; /* of copied source: leaves room for weights in a 1 MiB cache */
+enum {
+    BAND_FLOATS = 96 * 1024, /* of copied source: leaves room for weights in a 1 MiB cache */
+    CALL_ROWS = 4            /* so that rows shared with the neighbouring bands are few */
+};
 
 /* One axis of one phase, see the header; tap t is the kernel's tap0 + t * tap_step. */
 struct phase {
@@ -132,6 +135,11 @@ static struct phase phase_x(const struct conv_pass *pass, int first)
 static int vectors_of(const struct conv_pass *pass, int lanes)
 {
     return (pass->target_c + lanes - 1) / lanes;
+}
+
+int conv_pass_rows(const struct conv_pass *pass)
+{
+    return CALL_ROWS * pass->out_step;
 }
 
 size_t conv_pass_packed(const struct conv_pass *pass, int lanes)

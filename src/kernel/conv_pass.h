@@ -60,6 +60,9 @@ struct conv_pass {
 struct conv_pass conv_pass_forward(const struct conv_geometry *g);
 struct conv_pass conv_pass_backward(const struct conv_geometry *g);
 
+/* Target rows that suit one call. */
+int conv_pass_rows(const struct conv_pass *pass);
+
 /* Floats of the packed stream, and packing w (KH, KW, CI, CO) into it. */
 size_t conv_pass_packed(const struct conv_pass *pass, int lanes);
 void conv_pass_pack(const struct conv_pass *pass, int lanes, const float *w, float *packed);

@@ -43,8 +43,11 @@ struct kernels {
      * Convolution forward: y = act(conv(x, w) + bias), rows row0 <= y < row1 of one image.
      * `packed` comes from conv_pack(w); bias may be NULL; act is ACT_NONE or ACT_RELU.
      * With `accumulate` the result is added to y (then act must be ACT_NONE).
-     * `scratch` holds conv_scratch() floats, 64-byte aligned, one per thread.
+     * `scratch` holds conv_scratch() floats, 64-byte aligned, one per thread. Any rows do, but
+     * bands of a multiple of conv_rows() that start at such a multiple (or reach the last row) do
+     * no work twice and keep the core busy; conv_dx_rows() says the same of conv_dx().
      */
+    int (*conv_rows)(const struct conv_geometry *g);
     size_t (*conv_packed)(const struct conv_geometry *g);
     void (*conv_pack)(const struct conv_geometry *g, const float *w, float *packed);
     size_t (*conv_scratch)(const struct conv_geometry *g);
@@ -56,6 +59,7 @@ struct kernels {
      * Gradient of the input: rows row0 <= y < row1 (of the INPUT map) of dx (+)= conv'(dy, w).
      * dy has the geometry's out_* sizes and pitch, dx its in_* sizes and pitch.
      */
+    int (*conv_dx_rows)(const struct conv_geometry *g);
     size_t (*conv_dx_packed)(const struct conv_geometry *g);
     void (*conv_dx_pack)(const struct conv_geometry *g, const float *w, float *packed);
     size_t (*conv_dx_scratch)(const struct conv_geometry *g);

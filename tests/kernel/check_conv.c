@@ -279,20 +279,27 @@ struct bench_case {
 };
 
 /* Bands as a caller hands them out. */
+static int band_end(int row, int rows, int n)
+{
+    return row + rows < n ? row + rows : n;
+}
+
 static void bench_forward(void *ctx)
 {
     const struct bench_case *b = ctx;
-    for (int row = 0; row < b->g.out_h; row += 8)
+    const int rows = b->k->conv_rows(&b->g);
+    for (int row = 0; row < b->g.out_h; row += rows)
         b->k->conv(&b->g, b->x, b->packed, NULL, ACT_RELU, false, b->y, row,
-                   row + 8 < b->g.out_h ? row + 8 : b->g.out_h, b->scratch);
+                   band_end(row, rows, b->g.out_h), b->scratch);
 }
 
 static void bench_dx(void *ctx)
 {
     const struct bench_case *b = ctx;
-    for (int row = 0; row < b->g.in_h; row += 8)
-        b->k->conv_dx(&b->g, b->y, b->packed, false, b->x, row,
-                      row + 8 < b->g.in_h ? row + 8 : b->g.in_h, b->scratch);
+    const int rows = b->k->conv_dx_rows(&b->g);
+    for (int row = 0; row < b->g.in_h; row += rows)
+        b->k->conv_dx(&b->g, b->y, b->packed, false, b->x, row, band_end(row, rows, b->g.in_h),
+                      b->scratch);
 }
 
 static void bench_dw(void *ctx)
@@ -301,8 +308,7 @@ static void bench_dw(void *ctx)
     const int n_tiles = b->k->conv_dw_tiles(&b->g);
     const int step = (n_tiles + 3) / 4;
     for (int tile = 0; tile < n_tiles; tile += step)
-        b->k->conv_dw(&b->g, b->x, b->y, b->w, tile, tile + step < n_tiles ? tile + step : n_tiles,
-                      b->scratch);
+        b->k->conv_dw(&b->g, b->x, b->y, b->w, tile, band_end(tile, step, n_tiles), b->scratch);
 }
 
 static float *bench_floats(size_t n)

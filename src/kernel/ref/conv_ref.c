@@ -20,6 +20,12 @@ static void add_scaled(float *restrict y, float factor, const float *restrict w,
         y[k] += factor * w[k];
 }
 
+static int one_row(const struct conv_geometry *g)
+{
+    (void)g;
+    return 1;
+}
+
 static void conv_pack(const struct conv_geometry *g, const float *w, float *packed)
 {
     memcpy(packed, w, weight_count(g) * sizeof(*w));
@@ -180,10 +186,12 @@ static void conv_dw(const struct conv_geometry *g, const float *x, const float *
 
 void conv_init_ref(struct kernels *k)
 {
+    k->conv_rows = one_row;
     k->conv_packed = weight_count;
     k->conv_pack = conv_pack;
     k->conv_scratch = conv_scratch;
     k->conv = conv;
+    k->conv_dx_rows = one_row;
     k->conv_dx_packed = weight_count;
     k->conv_dx_pack = conv_dx_pack;
     k->conv_dx_scratch = conv_dx_scratch;

@@ -146,6 +146,12 @@ static const struct dw_tiles dw_tiles = {
     .tile = {dw_tiles_1, dw_tiles_2, dw_tiles_3},
 };
 
+static int conv_rows(const struct conv_geometry *g)
+{
+    const struct conv_pass pass = conv_pass_forward(g);
+    return conv_pass_rows(&pass);
+}
+
 static size_t conv_packed(const struct conv_geometry *g)
 {
     const struct conv_pass pass = conv_pass_forward(g);
@@ -171,6 +177,12 @@ static void conv(const struct conv_geometry *g, const float *x, const float *pac
     const struct conv_pass pass = conv_pass_forward(g);
     const struct conv_finish finish = {bias, act == ACT_RELU, accumulate};
     conv_pass_run(&pass, &conv_tiles, x, packed, &finish, y, row0, row1, scratch);
+}
+
+static int conv_dx_rows(const struct conv_geometry *g)
+{
+    const struct conv_pass pass = conv_pass_backward(g);
+    return conv_pass_rows(&pass);
 }
 
 static size_t conv_dx_packed(const struct conv_geometry *g)
@@ -217,10 +229,12 @@ static void conv_dw(const struct conv_geometry *g, const float *x, const float *
 
 void LEVEL_NAME(conv_init)(struct kernels *k)
 {
+    k->conv_rows = conv_rows;
     k->conv_packed = conv_packed;
     k->conv_pack = conv_pack;
     k->conv_scratch = conv_scratch;
     k->conv = conv;
+    k->conv_dx_rows = conv_dx_rows;
     k->conv_dx_packed = conv_dx_packed;
     k->conv_dx_pack = conv_dx_pack;
     k->conv_dx_scratch = conv_dx_scratch;
