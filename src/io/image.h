@@ -29,7 +29,7 @@ int image_decode(struct image *out, const uint8_t *bytes, size_t size, int chann
                  const char *name);
 int image_load(struct image *out, const char *path, int channels);
 
-/* Width and height from the header alone. */
+/* Width and height from the header alone, as image_decode() to 3 channels would have them. */
 int image_size(const char *path, int *w, int *h);
 
 /* Written atomically; the suffix of `path` (.png, .jpg, .jpeg) decides. Quality is JPEG's. */

@@ -1,22 +1,34 @@
-/* The two codecs behind image.h; each is the only file that sees its library. */
+/* The two picture formats behind io/image.h, each in the one file that sees its library. */
 #ifndef IO_IMAGE_CODEC_H
 #define IO_IMAGE_CODEC_H
 
 #include "io/file.h"
 #include "io/image.h"
 
-/* Bytes are known to start with the format's signature. */
-int jpeg_decode(struct image *out, const uint8_t *bytes, size_t size, int channels,
-                const char *name);
-int jpeg_size(const uint8_t *bytes, size_t size, int *w, int *h, const char *name);
-int jpeg_encode(struct outfile *out, const struct image *image, int quality);
+#include <stdbool.h>
 
-int png_decode(struct image *out, const uint8_t *bytes, size_t size, int channels,
-               const char *name);
-int png_size(const uint8_t *bytes, size_t size, int *w, int *h, const char *name);
-int png_encode(struct outfile *out, const struct image *image);
+struct image_codec {
+    const char *name;
+    bool (*recognise)(const uint8_t *bytes, size_t size);
 
-/* BPNET_ELIMIT with the numbers when a picture is larger than image.h allows. */
+    /* As image_decode() and image_size(); `out` is zero and stays so on failure. */
+    int (*decode)(struct image *out, const uint8_t *bytes, size_t size, int channels,
+                  const char *name);
+    int (*size)(int *w, int *h, const uint8_t *bytes, size_t size, const char *name);
+
+    /* Encode to the stream of an open outfile. */
+    int (*encode)(struct outfile *out, const struct image *image, int quality);
+};
+
+extern const struct image_codec image_codec_jpeg, image_codec_png;
+
+/* BPNET_ELIMIT, with the sizes in the message, when a picture is too large to be decoded. */
 int image_check_size(uint64_t w, uint64_t h, const char *name);
+
+/* Rec. 601 luma, rounded, as JPEG defines it. */
+static inline uint8_t image_luma(unsigned r, unsigned g, unsigned b)
+{
+    return (uint8_t)((299 * r + 587 * g + 114 * b + 500) / 1000);
+}
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * JPEG by libjpeg-turbo. Its errors jump; the warnings it would go on after (a truncated file, bad
- * codes) are errors here, since half a picture is not the picture.
+ * JPEG through libjpeg-turbo. The library reports by longjmp, so all state that has to survive one
+ * lives in a struct of the caller. A file that ends early or is damaged is an error here, where the
+ * library would paint the rest grey and warn.
  */
-#include "io/image_codec.h"
-
 #include "base/error.h"
+#include "io/exif.h"
+#include "io/image_codec.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -13,265 +14,308 @@
 
 #include <jpeglib.h>
 
-enum { MAX_SCANS = 200 }; /* a progressive bomb has thousands */
+#include <jerror.h> /* after it: what it lists depends on the library's build */
 
-struct guard {
-    struct jpeg_error_mgr manager; /* first: libjpeg sees only this */
-    jmp_buf jump;
-    char text[JMSG_LENGTH_MAX];
+enum {
+    /* Encoders write about ten; every scan costs a pass over the whole picture. */
+    MAX_SCANS = 100,
+    /* A block of 64 pixels takes at least one bit, so a byte holds at most this many. */
+    MAX_PIXELS_A_BYTE = 512,
 };
 
-static void jump_out(j_common_ptr info)
-{
-    struct guard *guard = (struct guard *)info->err;
-    guard->manager.format_message(info, guard->text);
-    longjmp(guard->jump, 1);
-}
+struct decoder {
+    struct jpeg_decompress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf failed;
+    int error;
+    const char *name;
+    size_t size;
+    struct image image;
+    uint8_t *cmyk; /* a row */
+};
 
-static void on_message(j_common_ptr info, int level)
-{
-    if (level < 0) /* corrupt data */
-        jump_out(info);
-}
+struct encoder {
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    jmp_buf failed;
+    int error;
+    const char *name;
+};
 
-static void on_progress(j_common_ptr info)
+/* ---- what the library calls back --------------------------------------------------------- */
+
+static int code_of(int message)
 {
-    struct guard *guard = (struct guard *)info->err;
-    if (((j_decompress_ptr)info)->input_scan_number > MAX_SCANS) {
-        snprintf(guard->text, sizeof(guard->text), "more than %d progressive scans", MAX_SCANS);
-        longjmp(guard->jump, 1);
+    switch (message) {
+    case JERR_OUT_OF_MEMORY: return BPNET_ENOMEM;
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_CONVERSION_NOTIMPL: return BPNET_EUNSUPPORTED;
+    default: return BPNET_EFORMAT;
     }
 }
 
-static void guard_init(struct guard *guard)
+static struct decoder *decoder_of(j_common_ptr jpeg)
 {
-    jpeg_std_error(&guard->manager);
-    guard->manager.error_exit = jump_out;
-    guard->manager.emit_message = on_message;
+    return jpeg->client_data;
 }
 
-/* ---- EXIF orientation -------------------------------------------------------------------- */
-
-static unsigned read16(const uint8_t *p, int little)
+static void decode_fail(j_common_ptr jpeg)
 {
-    return little ? (unsigned)(p[0] | p[1] << 8) : (unsigned)(p[0] << 8 | p[1]);
+    struct decoder *d = decoder_of(jpeg);
+    char text[JMSG_LENGTH_MAX];
+    d->errors.format_message(jpeg, text);
+    d->error = error_set(code_of(d->errors.msg_code), "%s: damaged JPEG: %s", d->name, text);
+    longjmp(d->failed, 1);
 }
 
-static uint32_t read32(const uint8_t *p, int little)
+/* Warnings that mean pixels are missing are errors; stray bytes between markers are harmless. */
+static void decode_message(j_common_ptr jpeg, int level)
 {
-    return little ? read16(p, 1) | (uint32_t)read16(p + 2, 1) << 16
-                  : (uint32_t)read16(p, 0) << 16 | read16(p + 2, 0);
-}
-
-/* The orientation tag (0x0112) of the first image directory of an APP1 marker; 1 when absent. */
-static int exif_orientation(const uint8_t *data, size_t n)
-{
-    if (n < 14 || memcmp(data, "Exif\0\0", 6) != 0)
-        return 1;
-    const uint8_t *tiff = data + 6;
-    const size_t size = n - 6;
-    const int little = tiff[0] == 'I';
-    if (read16(tiff + 2, little) != 42)
-        return 1;
-    const size_t directory = read32(tiff + 4, little);
-    if (directory > size - 2)
-        return 1;
-    const unsigned entries = read16(tiff + directory, little);
-    for (unsigned i = 0; i < entries; i++) {
-        const size_t entry = directory + 2 + 12 * (size_t)i;
-        if (entry + 12 > size)
-            return 1;
-        if (read16(tiff + entry, little) == 0x0112) {
-            const unsigned value = read16(tiff + entry + 8, little);
-            return value >= 1 && value <= 8 ? (int)value : 1;
-        }
+    if (level >= 0)
+        return;
+    switch (jpeg->err->msg_code) {
+    case JWRN_JPEG_EOF:
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_MUST_RESYNC: decode_fail(jpeg); break;
+    default: break;
     }
-    return 1;
 }
 
-static int marker_orientation(const struct jpeg_decompress_struct *info)
+static boolean source_ended(j_decompress_ptr jpeg)
 {
-    for (jpeg_saved_marker_ptr m = info->marker_list; m; m = m->next)
-        if (m->marker == JPEG_APP0 + 1)
-            return exif_orientation(m->data, m->data_length);
-    return 1;
+    struct decoder *d = decoder_of((j_common_ptr)jpeg);
+    d->error =
+        error_set(BPNET_EFORMAT, "%s: truncated JPEG: ends after %zu bytes", d->name, d->size);
+    longjmp(d->failed, 1);
 }
 
-/* Turn the picture upright: what orientation 2..8 says of its first row and column. */
-static int turn(struct image *image, int orientation)
+static void source_skip(j_decompress_ptr jpeg, long n)
 {
-    if (orientation == 1)
-        return BPNET_OK;
-    const bool swaps = orientation >= 5;
-    struct image out;
-    const int error = image_alloc(&out, swaps ? image->h : image->w, swaps ? image->w : image->h,
-                                  image->channels);
-    if (error < 0)
-        return error;
-    const size_t c = (size_t)image->channels;
-    const bool from_right =
-        orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-    const bool from_bottom =
-        orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
-    for (int y = 0; y < out.h; y++) {
-        for (int x = 0; x < out.w; x++) {
-            const int u = swaps ? y : x, v = swaps ? x : y;
-            const int sx = from_right ? image->w - 1 - u : u;
-            const int sy = from_bottom ? image->h - 1 - v : v;
-            memcpy(out.pixels + ((size_t)y * (size_t)out.w + (size_t)x) * c,
-                   image->pixels + ((size_t)sy * (size_t)image->w + (size_t)sx) * c, c);
-        }
-    }
-    image_free(image);
-    *image = out;
-    return BPNET_OK;
+    if (n <= 0)
+        return;
+    if ((size_t)n > jpeg->src->bytes_in_buffer)
+        source_ended(jpeg);
+    jpeg->src->next_input_byte += n;
+    jpeg->src->bytes_in_buffer -= (size_t)n;
+}
+
+static void source_nothing(j_decompress_ptr jpeg)
+{
+    (void)jpeg;
+}
+
+static void limit_scans(j_common_ptr jpeg)
+{
+    struct decoder *d = decoder_of(jpeg);
+    if (d->jpeg.input_scan_number <= MAX_SCANS)
+        return;
+    d->error =
+        error_set(BPNET_ELIMIT, "%s: a progressive JPEG of more than %d scans", d->name, MAX_SCANS);
+    longjmp(d->failed, 1);
 }
 
 /* ---- decoding ---------------------------------------------------------------------------- */
 
-/* Inverted CMYK, as Adobe writes it, to RGB in place (the row shrinks). */
-static void cmyk_to_rgb(uint8_t *row, int w, bool inverted)
+static void decoder_start(struct decoder *d, const uint8_t *bytes, size_t size)
 {
-    for (int x = 0; x < w; x++) {
-        const uint8_t *s = row + (size_t)x * 4;
-        uint8_t ink[4];
-        for (int k = 0; k < 4; k++)
-            ink[k] = inverted ? s[k] : (uint8_t)(255 - s[k]);
-        for (int k = 0; k < 3; k++)
-            row[(size_t)x * 3 + (size_t)k] = (uint8_t)((ink[k] * ink[3] + 127) / 255);
-    }
+    d->size = size;
+    d->source = (struct jpeg_source_mgr){
+        .next_input_byte = bytes,
+        .bytes_in_buffer = size,
+        .init_source = source_nothing,
+        .fill_input_buffer = source_ended,
+        .skip_input_data = source_skip,
+        .resync_to_restart = jpeg_resync_to_restart,
+        .term_source = source_nothing,
+    };
+    d->jpeg.src = &d->source;
+    d->progress.progress_monitor = limit_scans;
+    d->jpeg.progress = &d->progress;
 }
 
-static void grey_from_rgb(uint8_t *row, const uint8_t *rgb, int w)
+/* The picture's size and whether it can be what the header says; ends by longjmp if not. */
+static void read_header(struct decoder *d)
 {
-    for (int x = 0; x < w; x++)
-        row[x] = (uint8_t)((299 * rgb[3 * x] + 587 * rgb[3 * x + 1] + 114 * rgb[3 * x + 2] + 500) /
-                           1000);
+    jpeg_save_markers(&d->jpeg, JPEG_APP0 + 1, 0xffff); /* EXIF */
+    jpeg_read_header(&d->jpeg, TRUE);
+    const uint64_t w = d->jpeg.image_width, h = d->jpeg.image_height;
+    d->error = image_check_size(w, h, d->name);
+    if (d->error == BPNET_OK && !d->jpeg.arith_code && w * h / MAX_PIXELS_A_BYTE > d->size)
+        d->error =
+            error_set(BPNET_EFORMAT, "%s: truncated JPEG: %zu bytes cannot hold its %d x %d pixels",
+                      d->name, d->size, (int)w, (int)h);
+    if (d->error < 0)
+        longjmp(d->failed, 1);
 }
 
-struct decoding {
-    struct guard guard;
-    struct jpeg_decompress_struct info;
-    struct jpeg_progress_mgr progress;
-    struct image image;
-    uint8_t *row; /* one CMYK row */
-};
-
-/* Runs under the guard: may jump out at any libjpeg call, so everything it owns is in `d`. */
-static int decode_guarded(struct decoding *d, const uint8_t *bytes, size_t size, int channels,
-                          int *orientation, const char *name)
+static int orientation_of(const struct decoder *d)
 {
-    struct jpeg_decompress_struct *info = &d->info;
-    jpeg_create_decompress(info);
-    d->progress.progress_monitor = on_progress;
-    info->progress = &d->progress;
-    jpeg_mem_src(info, bytes, (unsigned long)size);
-    jpeg_save_markers(info, JPEG_APP0 + 1, 0xffff);
-    jpeg_read_header(info, TRUE);
-    int error = image_check_size(info->image_width, info->image_height, name);
-    if (error < 0)
-        return error;
-    *orientation = marker_orientation(info);
-    const bool cmyk = info->num_components == 4;
-    if (cmyk)
-        info->out_color_space = JCS_CMYK;
-    else
-        info->out_color_space = channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    jpeg_start_decompress(info);
-    const int w = (int)info->output_width, h = (int)info->output_height;
-    if ((error = image_alloc(&d->image, w, h, channels)) < 0)
-        return error;
-    if (cmyk && !(d->row = malloc((size_t)w * 4)))
-        return error_set(BPNET_ENOMEM, "%s: no memory for a row of %d pixels", name, w);
-    while (info->output_scanline < info->output_height) {
-        uint8_t *target =
-            d->image.pixels + (size_t)info->output_scanline * (size_t)w * (size_t)channels;
-        JSAMPROW row = cmyk ? d->row : target;
-        jpeg_read_scanlines(info, &row, 1);
-        if (cmyk) {
-            cmyk_to_rgb(d->row, w, info->saw_Adobe_marker);
-            if (channels == 3)
-                memcpy(target, d->row, (size_t)w * 3);
-            else
-                grey_from_rgb(target, d->row, w);
+    for (jpeg_saved_marker_ptr m = d->jpeg.marker_list; m; m = m->next)
+        if (m->marker == JPEG_APP0 + 1) {
+            const int found = exif_orientation(m->data, m->data_length);
+            if (found)
+                return found;
+        }
+    return 1;
+}
+
+/* Ink to light. Files with an Adobe marker store the inks inverted. */
+static void cmyk_row(uint8_t *out, const uint8_t *in, int w, int channels, bool inverted)
+{
+    for (int x = 0; x < w; x++, in += 4) {
+        const unsigned flip = inverted ? 0 : 255;
+        const unsigned k = in[3] ^ flip;
+        unsigned rgb[3];
+        for (int i = 0; i < 3; i++)
+            rgb[i] = ((in[i] ^ flip) * k + 127) / 255;
+        if (channels == 1) {
+            *out++ = image_luma(rgb[0], rgb[1], rgb[2]);
+        } else {
+            for (int i = 0; i < 3; i++)
+                *out++ = (uint8_t)rgb[i];
         }
     }
-    jpeg_finish_decompress(info);
-    return BPNET_OK;
 }
 
-int jpeg_decode(struct image *out, const uint8_t *bytes, size_t size, int channels,
-                const char *name)
+static void choose_colours(struct decoder *d, int channels)
 {
-    struct decoding *d = calloc(1, sizeof(*d));
-    if (!d)
-        return error_set(BPNET_ENOMEM, "%s: no memory for a JPEG decoder", name);
-    guard_init(&d->guard);
-    d->info.err = &d->guard.manager;
+    const J_COLOR_SPACE space = d->jpeg.jpeg_color_space;
+    if (space == JCS_CMYK || space == JCS_YCCK)
+        d->jpeg.out_color_space = JCS_CMYK;
+    else
+        d->jpeg.out_color_space = channels == 3 ? JCS_RGB : JCS_GRAYSCALE;
+}
+
+static void decode_rows(struct decoder *d, int channels)
+{
+    choose_colours(d, channels);
+    jpeg_start_decompress(&d->jpeg);
+    const int w = (int)d->jpeg.output_width, h = (int)d->jpeg.output_height;
+    if ((d->error = image_alloc(&d->image, w, h, channels)) < 0)
+        longjmp(d->failed, 1);
+    const bool cmyk = d->jpeg.out_color_space == JCS_CMYK;
+    if (cmyk && !(d->cmyk = malloc((size_t)w * 4))) {
+        d->error = error_set(BPNET_ENOMEM, "%s: no memory for a row", d->name);
+        longjmp(d->failed, 1);
+    }
+    const size_t stride = (size_t)w * (size_t)channels;
+    while (d->jpeg.output_scanline < d->jpeg.output_height) {
+        uint8_t *row = d->image.pixels + stride * d->jpeg.output_scanline;
+        JSAMPROW into = cmyk ? d->cmyk : row;
+        jpeg_read_scanlines(&d->jpeg, &into, 1);
+        if (cmyk)
+            cmyk_row(row, d->cmyk, w, channels, d->jpeg.saw_Adobe_marker);
+    }
+    jpeg_finish_decompress(&d->jpeg);
+}
+
+/* Run one of the two things one does with a file, between the library's set-up and clean-up. */
+static int run(struct decoder *d, const uint8_t *bytes, size_t size, int channels, int *orientation)
+{
+    d->jpeg.err = jpeg_std_error(&d->errors);
+    d->errors.error_exit = decode_fail;
+    d->errors.emit_message = decode_message;
+    d->jpeg.client_data = d;
+    if (setjmp(d->failed) == 0) {
+        jpeg_create_decompress(&d->jpeg);
+        decoder_start(d, bytes, size);
+        read_header(d);
+        *orientation = orientation_of(d);
+        if (channels)
+            decode_rows(d, channels);
+    }
+    jpeg_destroy_decompress(&d->jpeg);
+    free(d->cmyk);
+    return d->error;
+}
+
+static int decode(struct image *out, const uint8_t *bytes, size_t size, int channels,
+                  const char *name)
+{
+    struct decoder d = {.name = name};
     int orientation = 1;
-    volatile int error;
-    if (setjmp(d->guard.jump))
-        error = error_set(BPNET_EFORMAT, "%s: damaged JPEG: %s", name, d->guard.text);
-    else
-        error = decode_guarded(d, bytes, size, channels, &orientation, name);
-    jpeg_destroy_decompress(&d->info);
+    int error = run(&d, bytes, size, channels, &orientation);
     if (error == BPNET_OK && channels == 3)
-        error = turn(&d->image, orientation);
-    if (error == BPNET_OK)
-        *out = d->image;
-    else
-        image_free(&d->image);
-    free(d->row);
-    free(d);
+        error = exif_turn(&d.image, orientation);
+    if (error < 0)
+        image_free(&d.image);
+    *out = d.image;
     return error;
 }
 
-int jpeg_size(const uint8_t *bytes, size_t size, int *w, int *h, const char *name)
+static int size_of(int *w, int *h, const uint8_t *bytes, size_t size, const char *name)
 {
-    struct guard guard;
-    struct jpeg_decompress_struct info = {0};
-    guard_init(&guard);
-    info.err = &guard.manager;
-    if (setjmp(guard.jump)) {
-        jpeg_destroy_decompress(&info);
-        return error_set(BPNET_EFORMAT, "%s: damaged JPEG: %s", name, guard.text);
-    }
-    jpeg_create_decompress(&info);
-    jpeg_mem_src(&info, bytes, (unsigned long)size);
-    jpeg_save_markers(&info, JPEG_APP0 + 1, 0xffff);
-    jpeg_read_header(&info, TRUE);
-    const bool swaps = marker_orientation(&info) >= 5;
-    *w = (int)(swaps ? info.image_height : info.image_width);
-    *h = (int)(swaps ? info.image_width : info.image_height);
-    jpeg_destroy_decompress(&info);
-    return image_check_size((uint64_t)*w, (uint64_t)*h, name);
-}
-
-int jpeg_encode(struct outfile *out, const struct image *image, int quality)
-{
-    struct guard guard;
-    struct jpeg_compress_struct info = {0};
-    guard_init(&guard);
-    info.err = &guard.manager;
-    if (setjmp(guard.jump)) {
-        jpeg_destroy_compress(&info);
-        return error_set_errno(BPNET_EIO, "%s: cannot write", out->path);
-    }
-    jpeg_create_compress(&info);
-    jpeg_stdio_dest(&info, out->stream);
-    info.image_width = (JDIMENSION)image->w;
-    info.image_height = (JDIMENSION)image->h;
-    info.input_components = image->channels;
-    info.in_color_space = image->channels == 1 ? JCS_GRAYSCALE : JCS_RGB;
-    jpeg_set_defaults(&info);
-    jpeg_set_quality(&info, quality, TRUE);
-    jpeg_start_compress(&info, TRUE);
-    while (info.next_scanline < info.image_height) {
-        JSAMPROW row =
-            image->pixels + (size_t)info.next_scanline * (size_t)image->w * (size_t)image->channels;
-        jpeg_write_scanlines(&info, &row, 1);
-    }
-    jpeg_finish_compress(&info);
-    jpeg_destroy_compress(&info);
+    struct decoder d = {.name = name};
+    int orientation = 1;
+    const int error = run(&d, bytes, size, 0, &orientation);
+    if (error < 0)
+        return error;
+    const bool on_its_side = orientation >= 5;
+    *w = (int)(on_its_side ? d.jpeg.image_height : d.jpeg.image_width);
+    *h = (int)(on_its_side ? d.jpeg.image_width : d.jpeg.image_height);
     return BPNET_OK;
 }
+
+static bool recognise(const uint8_t *bytes, size_t size)
+{
+    return size >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0;
+}
+
+/* ---- encoding ---------------------------------------------------------------------------- */
+
+static void encode_fail(j_common_ptr jpeg)
+{
+    struct encoder *e = jpeg->client_data;
+    char text[JMSG_LENGTH_MAX];
+    e->errors.format_message(jpeg, text);
+    if (e->errors.msg_code == JERR_FILE_WRITE)
+        e->error = error_set_errno(BPNET_EIO, "%s: cannot write", e->name);
+    else
+        e->error = error_set(BPNET_ENOMEM, "%s: cannot encode as JPEG: %s", e->name, text);
+    longjmp(e->failed, 1);
+}
+
+static void encode_rows(struct encoder *e, FILE *stream, const struct image *image, int quality)
+{
+    jpeg_stdio_dest(&e->jpeg, stream);
+    e->jpeg.image_width = (JDIMENSION)image->w;
+    e->jpeg.image_height = (JDIMENSION)image->h;
+    e->jpeg.input_components = image->channels;
+    e->jpeg.in_color_space = image->channels == 3 ? JCS_RGB : JCS_GRAYSCALE;
+    jpeg_set_defaults(&e->jpeg);
+    jpeg_set_quality(&e->jpeg, quality, TRUE);
+    jpeg_start_compress(&e->jpeg, TRUE);
+    const size_t stride = (size_t)image->w * (size_t)image->channels;
+    while (e->jpeg.next_scanline < e->jpeg.image_height) {
+        JSAMPROW row = image->pixels + stride * e->jpeg.next_scanline;
+        jpeg_write_scanlines(&e->jpeg, &row, 1);
+    }
+    jpeg_finish_compress(&e->jpeg);
+}
+
+static int encode(struct outfile *out, const struct image *image, int quality)
+{
+    struct encoder e = {.name = out->path};
+    e.jpeg.err = jpeg_std_error(&e.errors);
+    e.errors.error_exit = encode_fail;
+    e.jpeg.client_data = &e;
+    if (setjmp(e.failed) == 0) {
+        jpeg_create_compress(&e.jpeg);
+        encode_rows(&e, out->stream, image, quality);
+    }
+    jpeg_destroy_compress(&e.jpeg);
+    return e.error;
+}
+
+const struct image_codec image_codec_jpeg = {
+    .name = "JPEG",
+    .recognise = recognise,
+    .decode = decode,
+    .size = size_of,
+    .encode = encode,
+};
