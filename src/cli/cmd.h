@@ -4,6 +4,8 @@
 
 #include "cli/verb.h"
 
+extern const struct verb cmd_doctor;
+extern const struct verb cmd_evaluate;
 extern const struct verb cmd_help;
 extern const struct verb cmd_version;
 

@@ -48,6 +48,7 @@ const struct verb cmd_help = {
     .options = {help_options, 1},
     .args_size = sizeof(struct help_args),
     .max_operands = 1,
+    .brief = true,
     .run = run_help,
 };
 
@@ -67,5 +68,6 @@ const struct verb cmd_version = {
     .summary = "print the version",
     .description = "Print the version; 'bpnet doctor' prints those of the libraries too.",
     .args_size = sizeof(struct common_args),
+    .brief = true,
     .run = run_version,
 };

@@ -135,8 +135,16 @@ void help_print_verb(FILE *out, const struct verb *verb)
     fprintf(out, "usage: bpnet %s [options]%s%s\n\n", verb->name, verb->operands ? " " : "",
             verb->operands ? verb->operands : "");
     wrap(out, verb->description, 0, 0);
+    if (verb->examples)
+        fputs("\nExamples\n", out);
+    for (const char *const *e = verb->examples; e && e[0]; e += 2) {
+        fprintf(out, "  %s\n      ", e[0]);
+        wrap(out, e[1], 6, 6);
+    }
     if (verb->options.n)
         print_options(out, "Options", &verb->options);
+    if (verb->brief)
+        return;
     print_options(out, "Common options", &common_options);
     struct str ignored = {0};
     list_without_effect(&ignored, &verb->options);
@@ -147,12 +155,6 @@ void help_print_verb(FILE *out, const struct verb *verb)
     wrap(out, str_text(&sentence), 2, 2);
     str_free(&sentence);
     str_free(&ignored);
-    if (verb->examples)
-        fputs("\nExamples\n", out);
-    for (const char *const *e = verb->examples; e && e[0]; e += 2) {
-        fprintf(out, "  %s\n      ", e[0]);
-        wrap(out, e[1], 6, 6);
-    }
 }
 
 /* ---- man pages ----------------------------------------------------------------------------- */
@@ -279,7 +281,8 @@ void help_print_verb_man(FILE *out, const struct verb *verb)
     roff_line(out, "\n.SH DESCRIPTION\n", verb->description);
     if (verb->options.n)
         man_options(out, "OPTIONS", &verb->options);
-    man_options(out, "COMMON OPTIONS", &common_options);
+    if (!verb->brief)
+        man_options(out, "COMMON OPTIONS", &common_options);
     if (verb->examples)
         fputs(".SH EXAMPLES\n", out);
     for (const char *const *e = verb->examples; e && e[0]; e += 2) {

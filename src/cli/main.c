@@ -2,9 +2,7 @@
 #include "cli/cmd.h"
 
 static const struct verb *const verbs[] = {
-    &cmd_help,
-    &cmd_version,
-    NULL,
+    &cmd_evaluate, &cmd_doctor, &cmd_help, &cmd_version, NULL,
 };
 
 int main(int argc, char **argv)

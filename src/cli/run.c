@@ -64,10 +64,11 @@ static void catch_signals(void)
     sigemptyset(&stop.sa_mask);
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
-    /* A reader that goes away must not kill us half-way through other outputs. */
+    /* A reader that goes away, or a file over ulimit -f, is an error of that write and no more. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL);
 }
 
 int run_check_stop(const struct run *run)

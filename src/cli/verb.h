@@ -50,6 +50,7 @@ struct verb {
     struct option_table options;
     size_t args_size; /* of the struct that begins with struct common_args */
     size_t min_operands, max_operands;
+    bool brief; /* help does not list the common options: hardly any matters */
     int (*run)(struct run *run, const void *args);
 };
 

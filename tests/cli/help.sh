@@ -1,0 +1,20 @@
+# What a newcomer types first.
+run
+run help help
+run help doctor
+run help --man version
+run version
+run --version
+run version --json
+run version --gpus 2 -k secret
+run versoin
+run train-everything
+run version --jsn
+run version extra
+run version --threads many
+run version --threads -1
+run version --cpu fast
+run version --compat
+run help nothing
+stdout=/dev/full
+run version
