@@ -33,6 +33,10 @@ void warp_mask(float *out, int out_w, int out_h, double x0, double y0, double st
 int image_shrink(struct image *out, const struct image *source, int factor);
 struct affine warp_shrunk_inverse(const struct affine *inverse, int factor);
 
+/* The mean of a picture's grey values (ITU-R BT.601), from every fourth pixel of every fourth row.
+ */
+double image_mean_grey(const struct image *image);
+
 /* How often to shrink before this map: 1 unless it shrinks by more than two. */
 int warp_shrink_factor(const struct affine *inverse);
 
