@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum { FINER = 5 };
-static const int64_t max_outline = (int64_t)1 << 28; /* fine grid steps of one polygon */
+static const int64_t max_outline = (int64_t)1 << 26; /* fine grid steps of one polygon */
 
 int bitmap_alloc(struct bitmap *m, int w, int h)
 {
