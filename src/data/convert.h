@@ -7,14 +7,12 @@
  * that is said to show no one ("all_people_labelled": "yes…" and no annotations) becomes one record
  * without people; other pictures without annotations are left out, as in the original.
  *
- * Loss masks: PNG, one channel, 255 = use, 0 = leave out of the loss, at
- * <root>/<mask_root>/<picture's name with .png>. Left out is
- *   - the area of crowds, of ignored people and of people without labelled keypoints,
- *   - in a picture whose people are not all labelled ("no…"), everything but the labelled people,
- *   - but never the area of a labelled person (in the original an unlabelled person in front of a
- *     labelled one hid it, a crowd did not: quirk 38).
- * A person's area is the segmentation; where there is none it is the box, and a labelled person's
- * box is then enlarged by a tenth on every side. Pictures marked "unknown" keep their background.
+ * Loss masks (loss_mask.h) are written as <root>/<mask_root>/<picture's name>.png. Records of
+ * pictures with nothing to leave out name no mask.
+ *
+ * Records are dealt to the partitions in turn, shuffled within each by a fixed seed, and cut into
+ * equal shards, the last of which takes the rest. Files are called
+ *     <prefix>-fold-000-of-001[-shard-00000-of-00004]
  */
 #ifndef DATA_CONVERT_H
 #define DATA_CONVERT_H

@@ -15,7 +15,8 @@
  *   person/extra_joints        bytes, float64 (P, 2, 3): neck and head_top (coco.h)
  *   frame/labelled_keypoints   bytes (K): 0 or 1 each
  *
- * People: the one the record is centred on comes first. A background picture has P = 0.
+ * People: the one the record is centred on comes first. A background picture has P = 0, and then
+ * person_idx is -1 and num_other_people 0.
  */
 #ifndef DATA_RECORD_H
 #define DATA_RECORD_H
@@ -29,13 +30,13 @@ struct record {
     char *image_path, *mask_path; /* relative to the data root; mask_path is "" without a mask */
     char *dataset;
     int64_t person_idx; /* of the first person in the annotation list; -1 in a background picture */
-    int n_people, n_keypoints;
-    double *joints;    /* (P, K, 3): x, y, v */
-    double *scales;    /* (P) */
-    double *centers;   /* (P, 2) */
-    double *boxes;     /* (P, 4); NULL when the file has none */
-    double *extra;     /* (P, COCO_EXTRAS, 3); NULL when the file has none */
-    uint8_t *labelled; /* (K); NULL: every keypoint is labelled */
+    int n_people, n_keypoints; /* n_keypoints is 0 if nothing in the file tells */
+    double *joints;            /* (P, K, 3): x, y, v */
+    double *scales;            /* (P) */
+    double *centers;           /* (P, 2) */
+    double *boxes;             /* (P, 4); NULL when the file has none */
+    double *extra;             /* (P, COCO_EXTRAS, 3); NULL when the file has none */
+    uint8_t *labelled;         /* (K); NULL: every keypoint is labelled */
 };
 
 enum { RECORD_MAX_PEOPLE = 4096 };
@@ -44,11 +45,11 @@ enum { RECORD_MAX_PEOPLE = 4096 };
 int record_pack(struct str *out, const struct record *r);
 
 /*
- * Read an Example's bytes into *r, whose arrays then belong to the caller. `n_keypoints` is what
- * the dataset has; `name` ("train-fold-000-of-001: record 12") opens every message.
+ * Read an Example's bytes into *r, whose arrays then belong to the caller. `where` opens every
+ * message: "train-fold-000-of-001: record 12". Everything is checked: counts agree, sizes are
+ * positive, numbers finite.
  */
-int record_unpack(struct record *r, const uint8_t *bytes, size_t size, int n_keypoints,
-                  const char *name);
+int record_unpack(struct record *r, const uint8_t *bytes, size_t size, const char *where);
 
 void record_free(struct record *r); /* a zeroed record is allowed */
 
