@@ -190,6 +190,10 @@ struct inference_spec {
     char *text; /* the file as JSON text, for detections.json */
 };
 
+/*
+ * `path` may be NULL: every key has its default (input_shape [368, 368] in that case), then the
+ * overrides apply; spec->path is then "".
+ */
 int inference_spec_load(struct inference_spec **out, const char *path,
                         const struct spec_overrides *overrides);
 void inference_spec_free(struct inference_spec *s); /* NULL is allowed */
