@@ -33,8 +33,8 @@ int example_parse(struct example **out, const uint8_t *bytes, size_t size, const
 
 /*
  * Features by name. What they point to lives as long as the example. BPNET_EFORMAT "<where>:
- * feature 'frame/height': found 2 floats, expected one int64" when missing or of another kind or
- * count.
+ * feature 'frame/height': found 2 of kind float, expected one int64" when it is missing or not
+ * that.
  */
 int example_get_int64(int64_t *out, const struct example *e, const char *name);
 int example_get_int64s(const int64_t **values, size_t *n, const struct example *e,

@@ -1,4 +1,20 @@
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
-target_link_libraries(bpnet_io PUBLIC PkgConfig::JANSSON JPEG::JPEG PNG::PNG)
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+find_program(PROTOC_C protoc-c REQUIRED)
+target_link_libraries(bpnet_io PUBLIC PkgConfig::JANSSON JPEG::JPEG PNG::PNG PkgConfig::PROTOBUF_C)
+
+# proto/<name>.proto becomes "<name>.pb-c.h" and its code, which is not ours to warn about.
+set(generated ${CMAKE_CURRENT_BINARY_DIR}/proto)
+file(MAKE_DIRECTORY ${generated})
+foreach(name example event)
+  set(proto ${CMAKE_CURRENT_SOURCE_DIR}/io/proto/${name}.proto)
+  add_custom_command(
+    OUTPUT ${generated}/${name}.pb-c.c ${generated}/${name}.pb-c.h
+    COMMAND ${PROTOC_C} --proto_path=${CMAKE_CURRENT_SOURCE_DIR}/io/proto --c_out=${generated} ${proto}
+    DEPENDS ${proto} VERBATIM)
+  target_sources(bpnet_io PRIVATE ${generated}/${name}.pb-c.c ${generated}/${name}.pb-c.h)
+  set_source_files_properties(${generated}/${name}.pb-c.c PROPERTIES COMPILE_OPTIONS -w)
+endforeach()
+target_include_directories(bpnet_io PRIVATE ${generated})

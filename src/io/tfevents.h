@@ -8,7 +8,7 @@
 
 struct tfevents {
     FILE *file;
-    char *path; /* <folder>/events.out.tfevents.<seconds>.<host>, the folder created */
+    char *path; /* <folder>/events.out.tfevents.<seconds>.<host>.<process>.<n> */
 };
 
 struct tfevents_scalar {
@@ -16,6 +16,7 @@ struct tfevents_scalar {
     float value;
 };
 
+/* Creates the folder, and in it a new file. */
 int tfevents_open(struct tfevents *t, const char *folder);
 
 /* One event: values of `step`. On its way to the disk when the call returns. */
