@@ -292,20 +292,6 @@ struct band {
     int begin, end;       /* target rows */
 };
 
-/* One target row of one phase, one block of channels: tiles of nearly equal width. */
-static void run_row(const struct conv_span *span, const struct conv_tiles *tiles, int vectors,
-                    const float *x, const float *w, float *y, int n)
-{
-    const int max = tiles->max_pixels[vectors - 1];
-    const int n_tiles = (n + max - 1) / max;
-    for (int i = 0, begin = 0; i < n_tiles; i++) {
-        const int width = (n - begin) / (n_tiles - i);
-        tiles->tile[vectors - 1][width - 1](span, x + begin * span->x_pixel, w,
-                                            y + begin * span->y_pixel);
-        begin += width;
-    }
-}
-
 static void run_phase(const struct conv_pass *pass, const struct conv_tiles *tiles,
                       const struct band *band, int first_y, int first_x, const float *w,
                       const struct conv_finish *finish, float *target)
@@ -340,8 +326,8 @@ static void run_phase(const struct conv_pass *pass, const struct conv_tiles *til
         for (int u = u0; u < u1; u++) {
             const ptrdiff_t pixel =
                 (ptrdiff_t)(first_y + u * pass->out_step) * pass->target_w + first_x;
-            run_row(&span, tiles, n, x0 + u * pass->in_step * band->row, w + steps * channel,
-                    target + pixel * pass->target_pitch + channel, columns);
+            conv_tiles_row(&span, tiles, n, x0 + u * pass->in_step * band->row, w + steps * channel,
+                           target + pixel * pass->target_pitch + channel, columns);
         }
     }
 }

@@ -41,6 +41,20 @@ struct conv_tiles {
     const conv_tile *tile[CONV_MAX_VECTORS];
 };
 
+/* n neighbouring targets, cut into tiles of nearly equal width. */
+static inline void conv_tiles_row(const struct conv_span *span, const struct conv_tiles *tiles,
+                                  int vectors, const float *x, const float *w, float *y, int n)
+{
+    const int max = tiles->max_pixels[vectors - 1];
+    const int n_tiles = (n + max - 1) / max;
+    for (int i = 0, begin = 0; i < n_tiles; i++) {
+        const int width = (n - begin) / (n_tiles - i);
+        tiles->tile[vectors - 1][width - 1](span, x + begin * span->x_pixel, w,
+                                            y + begin * span->y_pixel);
+        begin += width;
+    }
+}
+
 /* How many vectors the next tile takes when `left` are still to do: 2, or what ends evenly. */
 static inline int conv_vectors(int left)
 {

@@ -1,7 +1,8 @@
 # Kernels are worth the compiler's full effort; each level's files get that level's instructions,
 # and nothing but kernels is compiled with them.
 file(GLOB plain_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernel/ref/*.c
-                                          ${CMAKE_CURRENT_SOURCE_DIR}/kernel/conv_*.c)
+                                          ${CMAKE_CURRENT_SOURCE_DIR}/kernel/conv_*.c
+                                          ${CMAKE_CURRENT_SOURCE_DIR}/kernel/winograd*.c)
 set_source_files_properties(${plain_sources} PROPERTIES COMPILE_OPTIONS "-O3")
 file(GLOB avx2_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernel/x86/*_avx2.c)
 file(GLOB avx512_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernel/x86/*_avx512.c)

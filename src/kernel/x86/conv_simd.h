@@ -10,6 +10,7 @@
 #include "kernel/conv_weights.h"
 #include "kernel/family.h"
 #include "kernel/x86/simd_words.h"
+#include "kernel/x86/winograd_simd.h"
 
 enum { TILE_PIXELS = 16 }; /* at least any TILE_MAX */
 
@@ -146,28 +147,52 @@ static const struct dw_tiles dw_tiles = {
     .tile = {dw_tiles_1, dw_tiles_2, dw_tiles_3},
 };
 
+static const struct winograd_level winograd_level = {
+    .conv = &conv_tiles,
+    .dw = &dw_tiles,
+    .patch = winograd_patch,
+    .result = winograd_result,
+    .grad = winograd_grad,
+    .weights = winograd_weights,
+};
+
+/* Either way is chosen by the geometry alone. */
+static void run_pass(const struct conv_pass *pass, const float *source, const float *packed,
+                     const struct conv_finish *finish, float *target, int row0, int row1,
+                     float *scratch)
+{
+    if (winograd_suits(pass, LANES))
+        winograd_run(pass, &winograd_level, source, packed, finish, target, row0, row1, scratch);
+    else
+        conv_pass_run(pass, &conv_tiles, source, packed, finish, target, row0, row1, scratch);
+}
+
 static int conv_rows(const struct conv_geometry *g)
 {
     const struct conv_pass pass = conv_pass_forward(g);
-    return conv_pass_rows(&pass);
+    return winograd_suits(&pass, LANES) ? WINOGRAD_TILE : conv_pass_rows(&pass);
 }
 
 static size_t conv_packed(const struct conv_geometry *g)
 {
     const struct conv_pass pass = conv_pass_forward(g);
-    return conv_pass_packed(&pass, LANES);
+    return winograd_suits(&pass, LANES) ? winograd_packed(&pass, LANES)
+                                        : conv_pass_packed(&pass, LANES);
 }
 
 static void conv_pack(const struct conv_geometry *g, const float *w, float *packed)
 {
     const struct conv_pass pass = conv_pass_forward(g);
-    conv_pass_pack(&pass, LANES, w, packed);
+    if (winograd_suits(&pass, LANES))
+        winograd_pack(&pass, LANES, w, packed);
+    else
+        conv_pass_pack(&pass, LANES, w, packed);
 }
 
 static size_t conv_scratch(const struct conv_geometry *g)
 {
     const struct conv_pass pass = conv_pass_forward(g);
-    return conv_pass_scratch(&pass);
+    return winograd_suits(&pass, LANES) ? winograd_scratch(&pass, LANES) : conv_pass_scratch(&pass);
 }
 
 static void conv(const struct conv_geometry *g, const float *x, const float *packed,
@@ -176,31 +201,35 @@ static void conv(const struct conv_geometry *g, const float *x, const float *pac
 {
     const struct conv_pass pass = conv_pass_forward(g);
     const struct conv_finish finish = {bias, act == ACT_RELU, accumulate};
-    conv_pass_run(&pass, &conv_tiles, x, packed, &finish, y, row0, row1, scratch);
+    run_pass(&pass, x, packed, &finish, y, row0, row1, scratch);
 }
 
 static int conv_dx_rows(const struct conv_geometry *g)
 {
     const struct conv_pass pass = conv_pass_backward(g);
-    return conv_pass_rows(&pass);
+    return winograd_suits(&pass, LANES) ? WINOGRAD_TILE : conv_pass_rows(&pass);
 }
 
 static size_t conv_dx_packed(const struct conv_geometry *g)
 {
     const struct conv_pass pass = conv_pass_backward(g);
-    return conv_pass_packed(&pass, LANES);
+    return winograd_suits(&pass, LANES) ? winograd_packed(&pass, LANES)
+                                        : conv_pass_packed(&pass, LANES);
 }
 
 static void conv_dx_pack(const struct conv_geometry *g, const float *w, float *packed)
 {
     const struct conv_pass pass = conv_pass_backward(g);
-    conv_pass_pack(&pass, LANES, w, packed);
+    if (winograd_suits(&pass, LANES))
+        winograd_pack(&pass, LANES, w, packed);
+    else
+        conv_pass_pack(&pass, LANES, w, packed);
 }
 
 static size_t conv_dx_scratch(const struct conv_geometry *g)
 {
     const struct conv_pass pass = conv_pass_backward(g);
-    return conv_pass_scratch(&pass);
+    return winograd_suits(&pass, LANES) ? winograd_scratch(&pass, LANES) : conv_pass_scratch(&pass);
 }
 
 static void conv_dx(const struct conv_geometry *g, const float *dy, const float *packed,
@@ -208,23 +237,28 @@ static void conv_dx(const struct conv_geometry *g, const float *dy, const float 
 {
     const struct conv_pass pass = conv_pass_backward(g);
     const struct conv_finish finish = {.accumulate = accumulate};
-    conv_pass_run(&pass, &conv_tiles, dy, packed, &finish, dx, row0, row1, scratch);
+    run_pass(&pass, dy, packed, &finish, dx, row0, row1, scratch);
 }
 
 static int conv_dw_tiles(const struct conv_geometry *g)
 {
-    return conv_weights_tiles(g, &dw_tiles);
+    return winograd_weights_suits(g, LANES) ? winograd_weights_tiles(g, LANES)
+                                            : conv_weights_tiles(g, &dw_tiles);
 }
 
 static size_t conv_dw_scratch(const struct conv_geometry *g)
 {
-    return conv_weights_scratch(g, &dw_tiles);
+    return winograd_weights_suits(g, LANES) ? winograd_weights_scratch(g, LANES)
+                                            : conv_weights_scratch(g, &dw_tiles);
 }
 
 static void conv_dw(const struct conv_geometry *g, const float *x, const float *dy, float *dw,
                     int tile0, int tile1, float *scratch)
 {
-    conv_weights_run(g, &dw_tiles, x, dy, dw, tile0, tile1, scratch);
+    if (winograd_weights_suits(g, LANES))
+        winograd_weights_run(g, &winograd_level, x, dy, dw, tile0, tile1, scratch);
+    else
+        conv_weights_run(g, &dw_tiles, x, dy, dw, tile0, tile1, scratch);
 }
 
 void LEVEL_NAME(conv_init)(struct kernels *k)

@@ -1,0 +1,252 @@
+/*
+ * Forward and the gradient of the input by Winograd's algorithm. A batch of tiles is transformed,
+ * multiplied point by point with the transformed weights and transformed back before the next one,
+ * so that the values in between stay in the cache while the weights of a point are read once per
+ * batch.
+ */
+#include "kernel/winograd.h"
+
+enum {
+    BATCH_BYTES = 512 * 1024, /* of transformed source and sums */
+    MIN_BATCH = 28,           /* tiles; fewer would read the weights too often */
+    PATCH_COST = 170,         /* vector operations of a transform, per vector of channels */
+    RESULT_COST = 150
+};
+
+/* Sizes that follow from a pass. */
+struct plan {
+    int pieces_y, pieces_x;
+    int at_y, at_x; /* source coordinates of the first target's first tap */
+    int tiles_y, tiles_x;
+    int batch;
+    ptrdiff_t source_width, target_width; /* channels in whole vectors */
+    ptrdiff_t source_point, sum_point;    /* floats between points; not a power of 2 */
+};
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int larger(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int divide_up(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+static struct plan plan_of(const struct conv_pass *pass, int lanes)
+{
+    struct plan p = {
+        .pieces_y = divide_up(pass->kernel_h, WINOGRAD_PIECE),
+        .pieces_x = divide_up(pass->kernel_w, WINOGRAD_PIECE),
+        .at_y = pass->backward ? pass->pad_top - pass->kernel_h + 1 : -pass->pad_top,
+        .at_x = pass->backward ? pass->pad_left - pass->kernel_w + 1 : -pass->pad_left,
+        .tiles_y = divide_up(pass->target_h, WINOGRAD_TILE),
+        .tiles_x = divide_up(pass->target_w, WINOGRAD_TILE),
+        .source_width = (ptrdiff_t)divide_up(pass->source_c, lanes) * lanes,
+        .target_width = (ptrdiff_t)divide_up(pass->target_c, lanes) * lanes,
+    };
+    const ptrdiff_t tile_bytes =
+        (p.source_width + p.target_width) * WINOGRAD_POINTS * (ptrdiff_t)sizeof(float);
+    p.batch = larger(MIN_BATCH, (int)(BATCH_BYTES / tile_bytes));
+    if ((ptrdiff_t)p.tiles_y * p.tiles_x < p.batch)
+        p.batch = p.tiles_y * p.tiles_x;
+    p.source_point = p.batch * p.source_width + lanes;
+    p.sum_point = p.batch * p.target_width + lanes;
+    return p;
+}
+
+bool winograd_suits(const struct conv_pass *pass, int lanes)
+{
+    if (pass->stride != 1 || pass->dilation != 1)
+        return false;
+    const struct plan p = plan_of(pass, lanes);
+    const int64_t sources = p.source_width / lanes;
+    const int64_t targets = p.target_width / lanes;
+    const int64_t pieces = (int64_t)p.pieces_y * p.pieces_x;
+    const int64_t per_piece = WINOGRAD_POINTS * pass->source_c * targets + PATCH_COST * sources;
+    const int64_t fast = (pieces * per_piece + RESULT_COST * targets) * p.tiles_y * p.tiles_x;
+    const int64_t taps = (int64_t)pass->kernel_h * pass->kernel_w;
+    const int64_t direct = taps * pass->source_c * targets * pass->target_h * pass->target_w;
+    return fast * 5 < direct * 4;
+}
+
+size_t winograd_packed(const struct conv_pass *pass, int lanes)
+{
+    const struct plan p = plan_of(pass, lanes);
+    return (size_t)p.pieces_y * (size_t)p.pieces_x * WINOGRAD_POINTS * (size_t)pass->source_c *
+           (size_t)p.target_width;
+}
+
+/* The values of g0 + g1 t + g2 t^2 at the points, each divided by its Lagrange factor. */
+static void transform_taps(float out[WINOGRAD_PATCH], float g0, float g1, float g2)
+{
+    const float a = WINOGRAD_A, b = WINOGRAD_B;
+    const float at_0 = 1.0F / (a * a * b * b);
+    const float at_a = 1.0F / (2.0F * a * a * (a * a - b * b));
+    const float at_b = 1.0F / (2.0F * b * b * (b * b - a * a));
+    const float even_a = at_a * (g0 + a * a * g2);
+    const float even_b = at_b * (g0 + b * b * g2);
+    const float odd_a = at_a * a * g1;
+    const float odd_b = at_b * b * g1;
+    out[0] = at_0 * g0;
+    out[1] = even_a + odd_a;
+    out[2] = even_a - odd_a;
+    out[3] = even_b + odd_b;
+    out[4] = even_b - odd_b;
+    out[5] = g2;
+}
+
+/* One pair of channels: out[p * step] for the 36 points. */
+static void transform_piece(float *out, ptrdiff_t step,
+                            const float taps[WINOGRAD_PIECE][WINOGRAD_PIECE])
+{
+    float columns[WINOGRAD_PIECE][WINOGRAD_PATCH];
+    for (int x = 0; x < WINOGRAD_PIECE; x++)
+        transform_taps(columns[x], taps[0][x], taps[1][x], taps[2][x]);
+    for (int y = 0; y < WINOGRAD_PATCH; y++) {
+        float row[WINOGRAD_PATCH];
+        transform_taps(row, columns[0][y], columns[1][y], columns[2][y]);
+        for (int x = 0; x < WINOGRAD_PATCH; x++)
+            out[(y * WINOGRAD_PATCH + x) * step] = row[x];
+    }
+}
+
+/* The taps of a piece between two channels; the gradient's kernel is turned by 180 degrees. */
+static void piece_taps(const struct conv_pass *pass, const float *w, int piece_y, int piece_x,
+                       int source, int target, float taps[WINOGRAD_PIECE][WINOGRAD_PIECE])
+{
+    for (int i = 0; i < WINOGRAD_PIECE; i++) {
+        for (int j = 0; j < WINOGRAD_PIECE; j++) {
+            const int y = piece_y * WINOGRAD_PIECE + i;
+            const int x = piece_x * WINOGRAD_PIECE + j;
+            taps[i][j] = 0.0F;
+            if (y >= pass->kernel_h || x >= pass->kernel_w)
+                continue;
+            if (pass->backward) {
+                const int tap = (pass->kernel_h - 1 - y) * pass->kernel_w + pass->kernel_w - 1 - x;
+                taps[i][j] =
+                    w[((ptrdiff_t)tap * pass->target_c + target) * pass->source_c + source];
+            } else {
+                const int tap = y * pass->kernel_w + x;
+                taps[i][j] =
+                    w[((ptrdiff_t)tap * pass->source_c + source) * pass->target_c + target];
+            }
+        }
+    }
+}
+
+/*
+ * (piece, point, block of target channels, source channel, channel in the block): each point is a
+ * stream as the register tiles read it.
+ */
+void winograd_pack(const struct conv_pass *pass, int lanes, const float *w, float *packed)
+{
+    const struct plan p = plan_of(pass, lanes);
+    const int vectors = (int)p.target_width / lanes;
+    const ptrdiff_t point = pass->source_c * p.target_width;
+    for (int piece = 0; piece < p.pieces_y * p.pieces_x;
+         piece++, packed += WINOGRAD_POINTS * point) {
+        float *block = packed;
+        for (int v = 0, n; v < vectors; v += n, block += (ptrdiff_t)n * lanes * pass->source_c) {
+            n = conv_vectors(vectors - v);
+            for (int source = 0; source < pass->source_c; source++) {
+                for (int k = 0; k < n * lanes; k++) {
+                    float taps[WINOGRAD_PIECE][WINOGRAD_PIECE] = {{0}};
+                    if (v * lanes + k < pass->target_c)
+                        piece_taps(pass, w, piece / p.pieces_x, piece % p.pieces_x, source,
+                                   v * lanes + k, taps);
+                    transform_piece(block + (ptrdiff_t)source * n * lanes + k, point, taps);
+                }
+            }
+        }
+    }
+}
+
+size_t winograd_scratch(const struct conv_pass *pass, int lanes)
+{
+    const struct plan p = plan_of(pass, lanes);
+    return (size_t)WINOGRAD_POINTS * (size_t)(p.source_point + p.sum_point);
+}
+
+/* A square of `size` pixels at (y, x) of a map of h x w pixels. */
+static struct winograd_square square_at(int y, int x, int size, int h, int w, ptrdiff_t pitch)
+{
+    return (struct winograd_square){
+        .origin = ((ptrdiff_t)y * w + x) * pitch,
+        .row = w * pitch,
+        .pixel = pitch,
+        .y0 = larger(0, -y),
+        .y1 = smaller(size, h - y),
+        .x0 = larger(0, -x),
+        .x1 = smaller(size, w - x),
+    };
+}
+
+/* Multiply one piece of a batch: sums (+)= patches x weights, point by point. */
+static void multiply(const struct conv_pass *pass, const struct plan *p,
+                     const struct conv_tiles *tiles, const float *patches, const float *packed,
+                     bool accumulate, float *sums, int n_tiles)
+{
+    const int vectors = (int)p->target_width / tiles->lanes;
+    const struct conv_span span = {
+        .n_rows = 1,
+        .n_runs = 1,
+        .run = pass->source_c,
+        .x_pixel = p->source_width,
+        .y_pixel = p->target_width,
+        .last_lanes = tiles->lanes,
+        .accumulate = accumulate,
+    };
+    for (int point = 0; point < WINOGRAD_POINTS; point++) {
+        for (int v = 0, n; v < vectors; v += n) {
+            n = conv_vectors(vectors - v);
+            conv_tiles_row(&span, tiles, n, patches, packed, sums + v * tiles->lanes, n_tiles);
+            packed += (ptrdiff_t)n * tiles->lanes * pass->source_c;
+        }
+        patches += p->source_point;
+        sums += p->sum_point;
+    }
+}
+
+void winograd_run(const struct conv_pass *pass, const struct winograd_level *level,
+                  const float *source, const float *packed, const struct conv_finish *finish,
+                  float *target, int row0, int row1, float *scratch)
+{
+    const struct plan p = plan_of(pass, level->conv->lanes);
+    float *patches = scratch;
+    float *sums = scratch + WINOGRAD_POINTS * p.source_point;
+    const ptrdiff_t piece_size = WINOGRAD_POINTS * pass->source_c * p.target_width;
+    const int end = divide_up(row1, WINOGRAD_TILE) * p.tiles_x;
+    for (int first = row0 / WINOGRAD_TILE * p.tiles_x; first < end; first += p.batch) {
+        const int n = smaller(p.batch, end - first);
+        for (int piece = 0; piece < p.pieces_y * p.pieces_x; piece++) {
+            const int y0 = p.at_y + piece / p.pieces_x * WINOGRAD_PIECE;
+            const int x0 = p.at_x + piece % p.pieces_x * WINOGRAD_PIECE;
+            for (int i = 0; i < n; i++) {
+                const int y = (first + i) / p.tiles_x * WINOGRAD_TILE + y0;
+                const int x = (first + i) % p.tiles_x * WINOGRAD_TILE + x0;
+                const struct winograd_square s = square_at(y, x, WINOGRAD_PATCH, pass->source_h,
+                                                           pass->source_w, pass->source_pitch);
+                level->patch(&s, source, pass->source_c, patches + i * p.source_width,
+                             p.source_point);
+            }
+            multiply(pass, &p, level->conv, patches, packed + piece * piece_size, piece > 0, sums,
+                     n);
+        }
+        for (int i = 0; i < n; i++) {
+            const int y = (first + i) / p.tiles_x * WINOGRAD_TILE;
+            const int x = (first + i) % p.tiles_x * WINOGRAD_TILE;
+            struct winograd_square s =
+                square_at(y, x, WINOGRAD_TILE, pass->target_h, pass->target_w, pass->target_pitch);
+            s.y0 = larger(s.y0, row0 - y);
+            s.y1 = smaller(s.y1, row1 - y);
+            level->result(&s, sums + i * p.target_width, p.sum_point, pass->target_c, finish,
+                          target);
+        }
+    }
+}
