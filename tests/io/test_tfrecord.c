@@ -4,7 +4,6 @@
 #include "base/rng.h"
 #include "io/crc32c.h"
 #include "io/example.h"
-#include "io/tfevents.h"
 #include "io/tfrecord.h"
 
 #include "io/scratch.h"
@@ -275,6 +274,47 @@ static void test_lists_that_are_not_packed(void **state)
     example_free(e);
 }
 
+/* fixture/io/make_records.py: what another program writes. */
+static void test_a_file_by_other_hands(void **state)
+{
+    (void)state;
+    struct tfrecord_reader r;
+    const uint8_t *bytes;
+    size_t size, next, n;
+    struct example *e;
+    int64_t one;
+    char *text;
+    const int64_t *integers;
+    const float *floats;
+    assert_int_equal(tfrecord_open(&r, FIXTURES "/io/other.tfrecord"), BPNET_OK);
+    assert_int_equal(tfrecord_at(&r, 0, &bytes, &size, &next), BPNET_OK);
+    assert_int_equal(example_parse(&e, bytes, size, "first"), BPNET_OK);
+    assert_int_equal(example_length(e), 9);
+    assert_int_equal(example_get_int64(&one, e, "frame/image_id"), BPNET_OK);
+    assert_int_equal(one, 785);
+    assert_int_equal(example_get_text(&text, e, "frame/image_path"), BPNET_OK);
+    assert_string_equal(text, "val2017/000000000785.jpg");
+    free(text);
+    double joints[6];
+    assert_int_equal(example_get_bytes(&bytes, &n, e, "person/joints"), BPNET_OK);
+    assert_int_equal(n, sizeof(joints));
+    memcpy(joints, bytes, sizeof(joints));
+    assert_true(joints[0] == 367.0 && joints[4] == 73.25 && joints[5] == 1.0);
+    assert_int_equal(example_get_int64s(&integers, &n, e, "numbers"), BPNET_OK);
+    assert_true(n == 3 && integers[0] == -1 && integers[1] == INT64_C(1) << 62);
+    assert_true(integers[2] == -(INT64_C(1) << 62));
+    assert_int_equal(example_get_floats(&floats, &n, e, "floats"), BPNET_OK);
+    assert_true(n == 3 && floats[0] == 0.1f && floats[1] == -2.5f && floats[2] == 1e30f);
+    example_free(e);
+    assert_int_equal(tfrecord_at(&r, next, &bytes, &size, &next), BPNET_OK);
+    assert_int_equal(example_parse(&e, bytes, size, "second"), BPNET_OK);
+    assert_int_equal(example_get_int64(&one, e, "frame/image_id"), BPNET_OK);
+    assert_int_equal(one, -3);
+    assert_int_equal(next, r.file.size);
+    example_free(e);
+    tfrecord_close(&r);
+}
+
 static void test_getters_say_what_they_found(void **state)
 {
     (void)state;
@@ -366,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_example_round_trip),
         cmocka_unit_test(test_wire_format),
         cmocka_unit_test(test_lists_that_are_not_packed),
+        cmocka_unit_test(test_a_file_by_other_hands),
         cmocka_unit_test(test_getters_say_what_they_found),
         cmocka_unit_test(test_damaged_examples),
         cmocka_unit_test(test_an_example_that_would_not_fit),
