@@ -173,7 +173,7 @@ static int write_mask(struct converting *c, const struct coco_image *image)
     if ((err = loss_mask_make(&mask, c->coco, image)) < 0 || c->options->dry_run)
         goto done;
     if ((strchr(image->file_name, '/') && (err = folder_create(folder)) < 0) ||
-        (err = image_save(&mask, path, 0)) < 0)
+        (err = image_save(&mask, path, 100)) < 0)
         goto done;
     c->report->masks++;
 done:
