@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum log_level threshold = LOG_INFO;
@@ -52,7 +53,8 @@ static void write_line(enum log_level level, const char *format, va_list args)
     char text[4096];
     vsnprintf(text, sizeof(text), format, args);
     pthread_mutex_lock(&lock);
-    fprintf(stderr, "%s%s\n", prefixes[level], text);
+    /* A progress line may stand there: overwrite it to its end. */
+    fprintf(stderr, "%s%s%s\n", prefixes[level], text, isatty(STDERR_FILENO) ? "\033[K" : "");
     if (file) {
         fprintf(file, "%s%s\n", prefixes[level], text);
         fflush(file);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static const double TERMINAL_EVERY = 0.1;
@@ -26,12 +27,19 @@ bool progress_due(struct progress *p)
     return true;
 }
 
+static int terminal_width(void)
+{
+    struct winsize size;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
+}
+
 void progress_line(struct progress *p, const char *line)
 {
     if (!p->shown)
         return;
     if (p->terminal)
-        fprintf(stderr, "\r%s\033[K", line);
+        fprintf(stderr, "%.*s\033[K\r", terminal_width() - 1,
+                line); /* the next line overwrites it */
     else
         log_info("%s", line);
     p->drawn = p->terminal;
@@ -54,7 +62,7 @@ void progress_update(struct progress *p, size_t done, size_t total, const char *
 void progress_clear(struct progress *p)
 {
     if (p->drawn)
-        fputs("\r\033[K", stderr);
+        fputs("\033[K", stderr);
     p->drawn = false;
 }
 
