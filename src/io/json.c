@@ -96,6 +96,15 @@ const char *json_key_at(const struct json *object, size_t index, const struct js
     return member ? json_object_iter_key(member) : NULL;
 }
 
+bool json_next(const struct json *object, void **at, const char **key, const struct json **value)
+{
+    json_t *mutable = (json_t *)(uintptr_t)object;
+    *at = *at ? json_object_iter_next(mutable, *at) : json_object_iter(mutable);
+    *key = *at ? json_object_iter_key(*at) : NULL;
+    *value = *at ? from(json_object_iter_value(*at)) : NULL;
+    return *at != NULL;
+}
+
 bool json_is_numeric(const struct json *v)
 {
     return v && (json_typeof(of(v)) == JSON_INTEGER || json_typeof(of(v)) == JSON_REAL);

@@ -39,6 +39,9 @@ size_t json_length(const struct json *v);        /* of an array or object; else 
 const struct json *json_at(const struct json *array, size_t index);      /* NULL outside */
 const struct json *json_get(const struct json *object, const char *key); /* NULL if absent */
 const char *json_key_at(const struct json *object, size_t index, const struct json **value);
+
+/* All members, in file order: for (void *at = NULL; json_next(object, &at, &key, &value);) */
+bool json_next(const struct json *object, void **at, const char **key, const struct json **value);
 double json_as_number(const struct json *v); /* integer or real; 0 otherwise */
 int64_t json_as_integer(
     const struct json *v); /* integer, or a real with an integral value; else 0 */
