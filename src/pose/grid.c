@@ -10,11 +10,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CUBIC_TAPS = 4, HALO = 3 }; /* a search looks 3 positions beyond its block */
+enum {
+    CUBIC_TAPS = 4,
+    HALO = GRID_RADIUS + 1, /* a search looks so many positions beyond its block */
+    /* Cells under a block and the smoothing's reach, at most: with a factor of 1, 7 + 4. */
+    SMOOTH_TAPS = GRID_TAPS + 2 * GRID_RADIUS,
+};
 
 static int clamp(int x, int low, int high)
 {
     return x < low ? low : x > high ? high : x;
+}
+
+/* Fitted to the original's framework and engine paths. */
+const struct grid_smoothing grid_smoothing[] = {
+    [PEAKS_SUBPIXEL] = {{0, 0, 1, 0, 0}, true},
+    [PEAKS_FRAMEWORK] = {{0.06041140589442979f, 0.24554235491186413f, 0.38809247838741223f,
+                          0.24554235491186413f, 0.06041140589442966f},
+                         false},
+    [PEAKS_ENGINE] = {{0.1782032576265784f, 0.2105222740037377f, 0.22254893673936782f,
+                       0.2105222740037377f, 0.1782032576265784f},
+                      true},
+};
+
+int grid_position(int at, int n, enum peak_method method)
+{
+    if (at >= 0 && at < n)
+        return at;
+    if (!grid_smoothing[method].mirrored_border)
+        return GRID_OUTSIDE;
+    while (n > 1 && (at < 0 || at >= n))
+        at = at < 0 ? -at : 2 * (n - 1) - at;
+    return n > 1 ? at : 0;
+}
+
+static void *take(unsigned char **at, size_t n, size_t size)
+{
+    void *memory = *at;
+    *at += arena_round(n * size);
+    return memory;
 }
 
 static int reserve(struct grid_axis *axis, int cells, int n, int taps, int block)
@@ -22,9 +56,13 @@ static int reserve(struct grid_axis *axis, int cells, int n, int taps, int block
     if (cells < 1 || n < 1 || n > GRID_MAX_SIDE || cells > GRID_MAX_SIDE)
         return error_set(BPNET_ELIMIT, "a grid of %d positions over %d cells, expected 1 to %d", n,
                          cells, GRID_MAX_SIDE);
-    const size_t table = arena_round((size_t)n * (size_t)taps * sizeof(int32_t));
-    const size_t blocks = arena_round((size_t)cells * sizeof(int32_t));
-    const size_t size = 2 * table + 2 * blocks;
+    const int blocks = (n - 1) / block + 1;
+    const size_t table = (size_t)n * (size_t)taps;
+    const size_t smooth = (size_t)blocks * (size_t)block * SMOOTH_TAPS;
+    const size_t size = arena_round(table * sizeof(int32_t)) + arena_round(table * sizeof(float)) +
+                        2 * arena_round((size_t)cells * sizeof(int32_t)) +
+                        arena_round((size_t)blocks * sizeof(int32_t)) +
+                        arena_round(smooth * sizeof(float));
     if (size > axis->size) {
         grid_axis_free(axis);
         axis->memory = aligned_alloc(ARENA_ALIGN, size);
@@ -37,10 +75,13 @@ static int reserve(struct grid_axis *axis, int cells, int n, int taps, int block
     axis->cells = cells;
     axis->taps = taps;
     axis->block = block;
-    axis->cell = (int32_t *)(void *)at;
-    axis->weight = (float *)(void *)(at + table);
-    axis->first_block = (int32_t *)(void *)(at + 2 * table);
-    axis->last_block = (int32_t *)(void *)(at + 2 * table + blocks);
+    axis->blocks = blocks;
+    axis->cell = take(&at, table, sizeof(int32_t));
+    axis->weight = take(&at, table, sizeof(float));
+    axis->first_block = take(&at, (size_t)cells, sizeof(int32_t));
+    axis->last_block = take(&at, (size_t)cells, sizeof(int32_t));
+    axis->smooth_first = take(&at, (size_t)blocks, sizeof(int32_t));
+    axis->smooth_weight = take(&at, smooth, sizeof(float));
     return BPNET_OK;
 }
 
@@ -61,6 +102,55 @@ static void index_blocks(struct grid_axis *axis)
             if (last > axis->last_block[c])
                 axis->last_block[c] = last;
         }
+    }
+}
+
+/* The cells under positions begin .. end-1 and GRID_RADIUS more. */
+static void cells_under(const struct grid_axis *axis, int begin, int end, int *first, int *last)
+{
+    *first = axis->cells;
+    *last = 0;
+    for (int x = begin - GRID_RADIUS; x < end + GRID_RADIUS; x++) {
+        const int at = grid_position(x, axis->n, axis->method);
+        for (int k = 0; at != GRID_OUTSIDE && k < axis->taps; k++) {
+            const int c = axis->cell[(size_t)at * (size_t)axis->taps + (size_t)k];
+            *first = c < *first ? c : *first;
+            *last = c > *last ? c : *last;
+        }
+    }
+}
+
+static void smooth_block(struct grid_axis *axis, int b)
+{
+    const float *kernel = grid_smoothing[axis->method].kernel;
+    const int first = axis->smooth_first[b], begin = b * axis->block;
+    float *out = axis->smooth_weight + (size_t)b * (size_t)axis->block * (size_t)axis->smooth_taps;
+    memset(out, 0, (size_t)axis->block * (size_t)axis->smooth_taps * sizeof(float));
+    for (int i = 0; i < axis->block && begin + i < axis->n; i++)
+        for (int d = -GRID_RADIUS; d <= GRID_RADIUS; d++) {
+            const int at = grid_position(begin + i + d, axis->n, axis->method);
+            for (int k = 0; at != GRID_OUTSIDE && k < axis->taps; k++) {
+                const size_t tap = (size_t)at * (size_t)axis->taps + (size_t)k;
+                const size_t cell = (size_t)(axis->cell[tap] - first);
+                out[cell * (size_t)axis->block + (size_t)i] +=
+                    kernel[d + GRID_RADIUS] * axis->weight[tap];
+            }
+        }
+}
+
+static void smooth_blocks(struct grid_axis *axis)
+{
+    int most = 1, first, last;
+    for (int b = 0; b < axis->blocks; b++) {
+        cells_under(axis, b * axis->block, clamp((b + 1) * axis->block, 0, axis->n), &first, &last);
+        axis->smooth_first[b] = first;
+        most = last - first + 1 > most ? last - first + 1 : most;
+    }
+    axis->smooth_taps = most;
+    for (int b = 0; b < axis->blocks; b++) {
+        if (axis->smooth_first[b] + most > axis->cells)
+            axis->smooth_first[b] = axis->cells - most;
+        smooth_block(axis, b);
     }
 }
 
@@ -85,7 +175,7 @@ static int upsampled(int x, int factor, float w[CUBIC_TAPS])
     return (int)below;
 }
 
-int grid_axis_upsample(struct grid_axis *axis, int cells, int factor)
+int grid_axis_upsample(struct grid_axis *axis, int cells, int factor, enum peak_method method)
 {
     if (factor < 1 || factor > GRID_MAX_FACTOR || cells < 1 || cells > GRID_MAX_SIDE / factor)
         return error_set(BPNET_ELIMIT,
@@ -93,11 +183,12 @@ int grid_axis_upsample(struct grid_axis *axis, int cells, int factor)
                          "positions",
                          cells, factor, GRID_MAX_FACTOR, GRID_MAX_SIDE);
     if (axis->taps == CUBIC_TAPS && axis->cells == cells && axis->n == cells * factor &&
-        axis->block == factor)
+        axis->block == factor && axis->method == method)
         return BPNET_OK;
     const int err = reserve(axis, cells, cells * factor, CUBIC_TAPS, factor);
     if (err < 0)
         return err;
+    axis->method = method;
     for (int x = 0; x < axis->n; x++) {
         const size_t at = (size_t)x * CUBIC_TAPS;
         const int first = upsampled(x, factor, axis->weight + at) - 1;
@@ -106,6 +197,7 @@ int grid_axis_upsample(struct grid_axis *axis, int cells, int factor)
     }
     measure_undershoot(axis);
     index_blocks(axis);
+    smooth_blocks(axis);
     return BPNET_OK;
 }
 
@@ -132,7 +224,8 @@ static void compose(int32_t cell[GRID_TAPS], float weight[GRID_TAPS], double at,
     }
 }
 
-int grid_axis_rescale(struct grid_axis *axis, int cells, int stride, int content, int n)
+int grid_axis_rescale(struct grid_axis *axis, int cells, int stride, int content, int n,
+                      enum peak_method method)
 {
     if (stride < 1 || stride > GRID_MAX_FACTOR || content < 1 || content > n ||
         content > cells * stride)
@@ -141,6 +234,7 @@ int grid_axis_rescale(struct grid_axis *axis, int cells, int stride, int content
     const int err = reserve(axis, cells, n, GRID_TAPS, stride);
     if (err < 0)
         return err;
+    axis->method = method;
     const double scale = (double)content / n;
     for (int x = 0; x < n; x++) {
         const size_t at = (size_t)x * GRID_TAPS;
@@ -149,6 +243,7 @@ int grid_axis_rescale(struct grid_axis *axis, int cells, int stride, int content
     }
     measure_undershoot(axis);
     index_blocks(axis);
+    smooth_blocks(axis);
     return BPNET_OK;
 }
 

@@ -24,8 +24,18 @@ struct grid_axis {
     float *weight;    /* (n, taps) */
     float undershoot; /* no position's negative weights sum to less than minus this */
     int block;        /* positions that a search handles together */
+    int blocks;
     int32_t *first_block, *last_block; /* (cells): the blocks whose search reads this cell */
-    void *memory;                      /* of all the arrays */
+    /*
+     * Upsampling and the method's smoothing in one step, but for rounding: position i of block b is
+     * the sum over k of smooth_weight[(b * smooth_taps + k) * block + i] times the cell
+     * smooth_first[b] + k.
+     */
+    int smooth_taps;
+    int32_t *smooth_first; /* (blocks) */
+    float *smooth_weight;  /* (blocks, smooth_taps, block) */
+    enum peak_method method;
+    void *memory; /* of all the arrays */
     size_t size;
 };
 
@@ -33,15 +43,28 @@ struct grid_axis {
  * Cubic upsampling by a whole factor: position X is at cell (X + 0.5) / factor - 0.5. Keeps the
  * axis's memory when it suffices; an axis starts zeroed. BPNET_ELIMIT beyond the limits above.
  */
-int grid_axis_upsample(struct grid_axis *axis, int cells, int factor);
+int grid_axis_upsample(struct grid_axis *axis, int cells, int factor, enum peak_method method);
 
 /*
  * The multi-scale way: cells upsampled by the stride, cut to `content` pixels, and these resized to
  * n pixels (content <= n), both steps cubic.
  */
-int grid_axis_rescale(struct grid_axis *axis, int cells, int stride, int content, int n);
+int grid_axis_rescale(struct grid_axis *axis, int cells, int stride, int content, int n,
+                      enum peak_method method);
 
 void grid_axis_free(struct grid_axis *axis);
+
+/* How a method smooths the grid (5 x 5, separable), and what lies beyond the border. */
+enum { GRID_RADIUS = 2 };
+struct grid_smoothing {
+    float kernel[2 * GRID_RADIUS + 1];
+    bool mirrored_border; /* else zeros */
+};
+extern const struct grid_smoothing grid_smoothing[];
+
+/* A position beyond the border as one inside, or GRID_OUTSIDE where that counts as zero. */
+enum { GRID_OUTSIDE = -1 };
+int grid_position(int at, int n, enum peak_method method);
 
 /* What is decoded: one map, or several whose values are averaged position by position. */
 struct field {

@@ -1,40 +1,28 @@
 /*
  * The original's peak search, without upsampling whole maps. The grid is cut into blocks (one per
- * cell); only blocks that can hold a peak are computed, by two rules that never err:
+ * cell), and peaks are looked for in three steps that lose none:
  *
  *  - Height. A cubic interpolant of cells between m and M is at most M + u (M - m), where u is the
- *    sum of its negative weights. A block whose cells cannot reach the threshold so is left out.
- *  - Slope. Along one axis the interpolant is a chain of cubics whose derivative is a mean of three
- *    numbers (its Bernstein coefficients). If those stay positive in all rows that the block reads,
- *    with room for the negative weights across, then every smoothed value has a higher neighbour on
- *    the same side, and none is a peak.
+ *    sum of its negative weights. Blocks whose cells cannot reach the threshold so are left out.
+ *  - Rehearsal. Upsampling and smoothing together are one small matrix along each axis, so the
+ *    smoothed values of a block are quickly had, but for rounding. A position that is lower than a
+ *    neighbour by more than rounding can explain is no peak.
+ *  - The few positions left are computed as the original would, step by step.
  */
 #include "pose/peaks_grid.h"
 
 #include "base/arena.h"
-#include "pose/cubic.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
-    RADIUS = 2,                /* of the smoothing */
-    HALO = RADIUS + 1,         /* and of the neighbours compared */
-    MAX_WINDOW_CELLS = 16,     /* rows of cells under one row of blocks with its halo */
-    OUTSIDE = -1,              /* a position beyond the border that counts as zero */
-    LEAST_FACTOR_FOR_SLOPE = 5 /* so that a halo reaches no further than the next cell */
+    HALO = GRID_RADIUS + 1, /* smoothing, and the neighbours compared */
+    MAX_WINDOW_CELLS = 16,  /* rows of cells under one row of blocks with its halo */
 };
 
-static const struct method {
-    float kernel[2 * RADIUS + 1];
-    bool mirrored_border; /* else zeros */
-} methods[] = {
-    [PEAKS_FRAMEWORK] = {{0.06041140589442979f, 0.24554235491186413f, 0.38809247838741223f,
-                          0.24554235491186413f, 0.06041140589442966f},
-                         false},
-    [PEAKS_ENGINE] = {{0.1782032576265784f, 0.2105222740037377f, 0.22254893673936782f,
-                       0.2105222740037377f, 0.1782032576265784f},
-                      true},
+struct place {
+    int y, x;
 };
 
 /* One joint's search, with its parts of the thread's scratch memory. */
@@ -44,61 +32,62 @@ struct search {
     int joint;
     enum peak_method method;
     float threshold;
+    float slack; /* between rehearsed and exact smoothed values */
     int w, h, block_w, block_h, blocks_x, blocks_y;
     float *plane[PREDICT_MAX_SCALES]; /* this joint's cells, dense */
     unsigned char *wanted;            /* (blocks_y, blocks_x) */
-    int32_t *columns;                 /* of a window: grid position or OUTSIDE */
+    int32_t *columns;                 /* of a window: grid position or GRID_OUTSIDE */
     float *cell_rows;                 /* (MAX_WINDOW_CELLS, pitch) */
     float *values, *half, *smooth;    /* (block_h + 2 HALO, pitch) each */
+    struct place *candidates;         /* (block_h * pitch) */
     size_t pitch;
 };
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
-static void *take(unsigned char **at, size_t size)
+/* Hands out parts of `base`; without one it only adds up what it would. */
+struct cursor {
+    unsigned char *base;
+    size_t used;
+};
+
+static void *take(struct cursor *c, size_t n, size_t size)
 {
-    void *memory = *at;
-    if (*at)
-        *at += arena_round(size);
+    void *memory = c->base ? c->base + c->used : NULL;
+    c->used += arena_round(n * size);
     return memory;
 }
 
-/* Lays the scratch out from `at`; returns its size. */
-static size_t lay_out(struct search *s, const struct field *field, unsigned char *at)
+/* Lays the scratch out from `base`; returns its size. */
+static size_t lay_out(struct search *s, const struct field *field, unsigned char *base)
 {
     const struct grid_axis *x = &field->x[0], *y = &field->y[0];
+    struct cursor c = {base, 0};
     s->field = field;
     s->w = x->n;
     s->h = y->n;
     s->block_w = x->block;
     s->block_h = y->block;
-    s->blocks_x = (x->n - 1) / x->block + 1;
-    s->blocks_y = (y->n - 1) / y->block + 1;
-    s->pitch = (size_t)x->n + 2 * HALO + (size_t)x->block;
-
-    const size_t window = ((size_t)y->block + 2 * HALO) * s->pitch * sizeof(float);
-    size_t size = 0;
-    for (int i = 0; i < field->n; i++) {
-        const size_t cells = (size_t)field->x[i].cells * (size_t)field->y[i].cells * sizeof(float);
-        s->plane[i] = take(&at, cells);
-        size += arena_round(cells);
-    }
-    const size_t wanted = (size_t)s->blocks_x * (size_t)s->blocks_y;
-    const size_t rows = MAX_WINDOW_CELLS * s->pitch * sizeof(float);
-    s->wanted = take(&at, wanted);
-    s->columns = take(&at, s->pitch * sizeof(int32_t));
-    s->cell_rows = take(&at, rows);
-    s->values = take(&at, window);
-    s->half = take(&at, window);
-    s->smooth = take(&at, window);
-    size += arena_round(wanted) + arena_round(s->pitch * sizeof(int32_t)) + arena_round(rows) +
-            3 * arena_round(window);
-    return size;
+    s->blocks_x = x->blocks;
+    s->blocks_y = y->blocks;
+    s->pitch = (size_t)x->blocks * (size_t)x->block + 2 * HALO;
+    const size_t window = ((size_t)y->block + 2 * HALO) * s->pitch;
+    for (int i = 0; i < field->n; i++)
+        s->plane[i] =
+            take(&c, (size_t)field->x[i].cells * (size_t)field->y[i].cells, sizeof(float));
+    s->wanted = take(&c, (size_t)s->blocks_x * (size_t)s->blocks_y, 1);
+    s->columns = take(&c, s->pitch, sizeof(int32_t));
+    s->cell_rows = take(&c, MAX_WINDOW_CELLS * s->pitch, sizeof(float));
+    s->values = take(&c, window, sizeof(float));
+    s->half = take(&c, window, sizeof(float));
+    s->smooth = take(&c, window, sizeof(float));
+    s->candidates = take(&c, (size_t)y->block * s->pitch, sizeof(struct place));
+    return c.used;
 }
 
 size_t peaks_grid_scratch(const struct field *field)
 {
-    struct search s;
+    struct search s = {0};
     return lay_out(&s, field, NULL);
 }
 
@@ -147,100 +136,17 @@ static bool mark_high(struct search *s, int source, struct range range)
     return any;
 }
 
-/*
- * Whether all smoothed values rise (or all fall) along one axis through a block. `v` is the block's
- * cell, `along` and `across` lead to the cells from two before to two after it. Two cubics pass
- * through a block along an axis: from cell -1 to 0 and from 0 to 1.
- */
-static bool sloped(const float *v, const ptrdiff_t along[5], const ptrdiff_t across[5], float least)
-{
-    float low[6], high[6];
-    for (int i = 0; i < 6; i++) {
-        low[i] = INFINITY;
-        high[i] = -INFINITY;
-    }
-    for (int r = 0; r < 5; r++) {
-        float p[5];
-        for (int i = 0; i < 5; i++)
-            p[i] = v[along[i] + across[r]];
-        float d[6];
-        for (int segment = 0; segment < 2; segment++) {
-            const float *q = p + segment;
-            d[3 * segment] = 0.75f * (q[2] - q[0]);
-            d[3 * segment + 2] = 0.75f * (q[3] - q[1]);
-            d[3 * segment + 1] = 3 * (q[2] - q[1]) - d[3 * segment] - d[3 * segment + 2];
-        }
-        for (int i = 0; i < 6; i++) {
-            if (isnan(d[i]))
-                return false;
-            low[i] = fminf(low[i], d[i]);
-            high[i] = fmaxf(high[i], d[i]);
-        }
-    }
-    bool rises = true, falls = true;
-    for (int i = 0; i < 6; i++) {
-        rises = rises && (1 + CUBIC_UNDERSHOOT) * low[i] - CUBIC_UNDERSHOOT * high[i] > least;
-        falls = falls && (1 + CUBIC_UNDERSHOOT) * high[i] - CUBIC_UNDERSHOOT * low[i] < -least;
-    }
-    return rises || falls;
-}
-
-static void offsets(ptrdiff_t out[5], int at, int n, ptrdiff_t step)
-{
-    for (int i = 0; i < 5; i++) {
-        const int to = at + i - 2 < 0 ? 0 : at + i - 2 >= n ? n - 1 : at + i - 2;
-        out[i] = (to - at) * step;
-    }
-}
-
-/* The slope rule. At the map's ends a slope may end in a peak, so those blocks stay. */
-static void drop_slopes(struct search *s, struct range range)
-{
-    const int w = s->blocks_x, h = s->blocks_y;
-    const float rounding = 1e-4f * range.magnitude; /* of two smoothed values */
-    const float least_x = rounding * (float)s->block_w, least_y = rounding * (float)s->block_h;
-    for (int y = 0; y < h; y++)
-        for (int x = 0; x < w; x++) {
-            const size_t i = (size_t)y * (size_t)w + (size_t)x;
-            if (!s->wanted[i])
-                continue;
-            ptrdiff_t in_x[5], in_y[5];
-            offsets(in_x, x, w, 1);
-            offsets(in_y, y, h, w);
-            const float *v = s->plane[0] + i;
-            if ((x > 0 && x < w - 1 && sloped(v, in_x, in_y, least_x)) ||
-                (y > 0 && y < h - 1 && sloped(v, in_y, in_x, least_y)))
-                s->wanted[i] = 0;
-        }
-}
-
 /* ---- one window ---------------------------------------------------------------------------- */
-
-/* Positions beyond the border: mirrored about the last one inside, or counted as zero. */
-static int32_t position(int i, int n, bool mirrored)
-{
-    if (i >= 0 && i < n)
-        return i;
-    if (!mirrored)
-        return OUTSIDE;
-    while (i < 0 || i >= n) {
-        if (n == 1)
-            return 0;
-        i = i < 0 ? -i : 2 * (n - 1) - i;
-    }
-    return i;
-}
 
 /* Upsampled values of one map at rows y0 .. y0+rows-1 and s->columns, added to s->values. */
 static void add_values(struct search *s, int source, int y0, int rows, int columns)
 {
     const struct grid_axis *gx = &s->field->x[source], *gy = &s->field->y[source];
-    const bool mirrored = methods[s->method].mirrored_border;
     const float share = 1.0f / (float)s->field->n;
     int first = gy->cells, last = -1; /* rows of cells */
     for (int y = y0; y < y0 + rows; y++) {
-        const int32_t at = position(y, s->h, mirrored);
-        for (int k = 0; at != OUTSIDE && k < gy->taps; k++) {
+        const int32_t at = grid_position(y, s->h, s->method);
+        for (int k = 0; at != GRID_OUTSIDE && k < gy->taps; k++) {
             const int c = gy->cell[(size_t)at * (size_t)gy->taps + (size_t)k];
             first = c < first ? c : first;
             last = c > last ? c : last;
@@ -252,14 +158,14 @@ static void add_values(struct search *s, int source, int y0, int rows, int colum
         for (int x = 0; x < columns; x++) {
             float sum = 0;
             const size_t at = (size_t)s->columns[x] * (size_t)gx->taps;
-            for (int k = 0; s->columns[x] != OUTSIDE && k < gx->taps; k++)
+            for (int k = 0; s->columns[x] != GRID_OUTSIDE && k < gx->taps; k++)
                 sum += gx->weight[at + (size_t)k] * in[gx->cell[at + (size_t)k]];
             out[x] = sum;
         }
     }
     for (int y = y0; y < y0 + rows; y++) {
-        const int32_t at = position(y, s->h, mirrored);
-        if (at == OUTSIDE)
+        const int32_t at = grid_position(y, s->h, s->method);
+        if (at == GRID_OUTSIDE)
             continue;
         float *sum = s->half, *out = s->values + (size_t)(y - y0) * s->pitch;
         memset(sum, 0, (size_t)columns * sizeof(float));
@@ -278,19 +184,19 @@ static void add_values(struct search *s, int source, int y0, int rows, int colum
 /* values (rows, columns) to smooth (rows - 4, columns - 4), along x and then y. */
 static void smooth_values(struct search *s, int rows, int columns)
 {
-    const float *kernel = methods[s->method].kernel;
+    const float *kernel = grid_smoothing[s->method].kernel;
     for (int y = 0; y < rows; y++) {
         const float *in = s->values + (size_t)y * s->pitch;
         float *out = s->half + (size_t)y * s->pitch;
-        for (int x = 0; x < columns - 2 * RADIUS; x++)
+        for (int x = 0; x < columns - 2 * GRID_RADIUS; x++)
             out[x] = kernel[0] * in[x] + kernel[1] * in[x + 1] + kernel[2] * in[x + 2] +
                      kernel[3] * in[x + 3] + kernel[4] * in[x + 4];
     }
-    for (int y = 0; y < rows - 2 * RADIUS; y++) {
+    for (int y = 0; y < rows - 2 * GRID_RADIUS; y++) {
         const float *in = s->half + (size_t)y * s->pitch;
         float *out = s->smooth + (size_t)y * s->pitch;
         const size_t p = s->pitch;
-        for (int x = 0; x < columns - 2 * RADIUS; x++)
+        for (int x = 0; x < columns - 2 * GRID_RADIUS; x++)
             out[x] = kernel[0] * in[x] + kernel[1] * in[(size_t)x + p] +
                      kernel[2] * in[(size_t)x + 2 * p] + kernel[3] * in[(size_t)x + 3 * p] +
                      kernel[4] * in[(size_t)x + 4 * p];
@@ -324,10 +230,9 @@ static bool engine_peak(const struct search *s, const float *v, int y, int x)
 /* All peaks in columns x0 .. x1-1 of a row of blocks. */
 static void search_window(struct search *s, int y0, int y1, int x0, int x1)
 {
-    const bool mirrored = methods[s->method].mirrored_border;
     const int rows = y1 - y0 + 2 * HALO, columns = x1 - x0 + 2 * HALO;
     for (int x = 0; x < columns; x++)
-        s->columns[x] = position(x0 - HALO + x, s->w, mirrored);
+        s->columns[x] = grid_position(x0 - HALO + x, s->w, s->method);
     for (int y = 0; y < rows; y++)
         memset(s->values + (size_t)y * s->pitch, 0, (size_t)columns * sizeof(float));
     for (int i = 0; i < s->field->n; i++)
@@ -345,20 +250,95 @@ static void search_window(struct search *s, int y0, int y1, int x0, int x1)
     }
 }
 
-/* Neighbouring blocks of a row share a window. */
+/* ---- rehearsal ----------------------------------------------------------------------------- */
+
+/* One row of a map's smoothed values, in blocks bx .. end-1, added to `out`. */
+static void add_smooth_row(const struct search *s, int source, int y, int bx, int end, float *out)
+{
+    const struct grid_axis *gx = &s->field->x[source], *gy = &s->field->y[source];
+    const size_t block = (size_t)gx->block, taps = (size_t)gx->smooth_taps;
+    const int by = y / gy->block, first = gx->smooth_first[bx];
+    const int cells = gx->smooth_first[end - 1] + gx->smooth_taps - first;
+    const float share = 1.0f / (float)s->field->n;
+    float *line = s->half; /* the row at the columns' cells */
+    memset(line, 0, (size_t)cells * sizeof(float));
+    const float *wy = gy->smooth_weight + (size_t)by * (size_t)gy->smooth_taps * (size_t)gy->block +
+                      (size_t)(y % gy->block);
+    for (int k = 0; k < gy->smooth_taps; k++) {
+        const float weight = share * wy[(size_t)k * (size_t)gy->block];
+        const float *in = s->plane[source] +
+                          (size_t)(gy->smooth_first[by] + k) * (size_t)gx->cells + (size_t)first;
+        for (int c = 0; c < cells; c++)
+            line[c] += weight * in[c];
+    }
+    for (int b = bx; b < end; b++, out += block) {
+        const float *weight = gx->smooth_weight + (size_t)b * taps * block;
+        const float *in = line + (gx->smooth_first[b] - first);
+        for (size_t k = 0; k < taps; k++)
+            for (size_t i = 0; i < block; i++)
+                out[i] += in[k] * weight[k * block + i];
+    }
+}
+
+/*
+ * Lists the positions of a run of blocks that are about as high as their four neighbours, as far as
+ * those were rehearsed; returns how many, or `limit` if there are more.
+ */
+static int rehearse(struct search *s, int y0, int y1, int bx, int end, int limit)
+{
+    const int from = y0 > 0 ? y0 - 1 : 0, to = y1 < s->h ? y1 + 1 : s->h;
+    const int columns = (end - bx) * s->block_w;
+    const int x0 = bx * s->block_w, width = x0 + columns < s->w ? columns : s->w - x0;
+    for (int y = from; y < to; y++) {
+        float *out = s->smooth + (size_t)(y - from) * s->pitch;
+        memset(out, 0, (size_t)columns * sizeof(float));
+        for (int i = 0; i < s->field->n; i++)
+            add_smooth_row(s, i, y, bx, end, out);
+    }
+    int n = 0;
+    for (int y = y0; y < y1; y++) {
+        const float *v = s->smooth + (size_t)(y - from) * s->pitch;
+        const float *up = y > from ? v - s->pitch : v, *down = y + 1 < to ? v + s->pitch : v;
+        for (int x = 0; x < width; x++) {
+            const float high = v[x] + s->slack;
+            if (high < up[x] || high < down[x] || high < v[x > 0 ? x - 1 : 0] ||
+                high < v[x + 1 < width ? x + 1 : x])
+                continue;
+            if (n == limit)
+                return limit;
+            s->candidates[n++] = (struct place){y, x0 + x};
+        }
+    }
+    return n;
+}
+
+/* A run of neighbouring blocks: every candidate by itself, or all of it where there are many. */
+static void search_run(struct search *s, int by, int bx, int end)
+{
+    const int y0 = by * s->block_h, y1 = y0 + s->block_h < s->h ? y0 + s->block_h : s->h;
+    const int x0 = bx * s->block_w, x1 = end * s->block_w < s->w ? end * s->block_w : s->w;
+    const int side = 1 + 2 * HALO;
+    const int limit = (y1 - y0 + 2 * HALO) * (x1 - x0 + 2 * HALO) / (2 * side * side) + 1;
+    const int n = rehearse(s, y0, y1, bx, end, limit);
+    if (n == limit) {
+        search_window(s, y0, y1, x0, x1);
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        const struct place at = s->candidates[i];
+        search_window(s, at.y, at.y + 1, at.x, at.x + 1);
+    }
+}
+
 static void search_blocks(struct search *s)
 {
     for (int by = 0; by < s->blocks_y; by++) {
         const unsigned char *row = s->wanted + (size_t)by * (size_t)s->blocks_x;
-        const int y0 = by * s->block_h;
-        const int y1 = y0 + s->block_h < s->h ? y0 + s->block_h : s->h;
         for (int bx = 0, end; bx < s->blocks_x; bx = end + 1) {
             for (end = bx; end < s->blocks_x && row[end];)
                 end++;
-            const int x0 = bx * s->block_w;
-            const int x1 = end * s->block_w < s->w ? end * s->block_w : s->w;
             if (end > bx)
-                search_window(s, y0, y1, x0, x1);
+                search_run(s, by, bx, end);
         }
     }
 }
@@ -370,16 +350,11 @@ void peaks_grid_joint(struct peaks *p, const struct field *field, int joint,
     lay_out(&s, field, scratch);
     memset(s.wanted, 0, (size_t)s.blocks_x * (size_t)s.blocks_y);
     bool any = false;
-    struct range range = {0};
     for (int i = 0; i < field->n; i++) {
-        range = gather(&field->maps[i], joint, s.plane[i]);
+        const struct range range = gather(&field->maps[i], joint, s.plane[i]);
         any |= mark_high(&s, i, range);
+        s.slack += 4e-5f * range.magnitude / (float)field->n; /* roundings of two ways */
     }
-    if (!any)
-        return;
-    const bool plain = field->n == 1 && s.w == field->x[0].cells * s.block_w &&
-                       s.h == field->y[0].cells * s.block_h;
-    if (plain && s.block_w >= LEAST_FACTOR_FOR_SLOPE && s.block_h >= LEAST_FACTOR_FOR_SLOPE)
-        drop_slopes(&s, range);
-    search_blocks(&s);
+    if (any)
+        search_blocks(&s);
 }

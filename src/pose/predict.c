@@ -298,9 +298,11 @@ static int keep_view(struct predictor *p, int i, const struct maps *maps)
         return err;
     p->field.maps[i] = v->kept.maps;
     const int stride = p->net.stride;
-    if ((err = grid_axis_rescale(&p->field.x[i], maps->w, stride, v->box.w, largest->box.w)) < 0)
+    if ((err = grid_axis_rescale(&p->field.x[i], maps->w, stride, v->box.w, largest->box.w,
+                                 p->options.peaks)) < 0)
         return err;
-    return grid_axis_rescale(&p->field.y[i], maps->h, stride, v->box.h, largest->box.h);
+    return grid_axis_rescale(&p->field.y[i], maps->h, stride, v->box.h, largest->box.h,
+                             p->options.peaks);
 }
 
 /* Upsampling of a single view: from cells to grid positions. */
@@ -320,9 +322,9 @@ static int use_single_view(struct predictor *p, const struct maps *maps)
     p->field.maps[0] = *maps;
     if (p->options.peaks == PEAKS_SUBPIXEL)
         return BPNET_OK;
-    if ((err = grid_axis_upsample(&p->field.x[0], maps->w, factor_x(p))) < 0)
+    if ((err = grid_axis_upsample(&p->field.x[0], maps->w, factor_x(p), p->options.peaks)) < 0)
         return err;
-    return grid_axis_upsample(&p->field.y[0], maps->h, factor_y(p));
+    return grid_axis_upsample(&p->field.y[0], maps->h, factor_y(p), p->options.peaks);
 }
 
 /* ---- the way back -------------------------------------------------------------------------- */

@@ -17,8 +17,10 @@ static struct people decode(const struct maps *maps, const struct skeleton *s,
     struct field field = {.n = 1};
     struct people people = {.n_joints = s->n_joints};
     field.maps[0] = *maps;
-    assert_int_equal(grid_axis_upsample(&field.x[0], maps->w, SYNTHETIC_STRIDE), BPNET_OK);
-    assert_int_equal(grid_axis_upsample(&field.y[0], maps->h, SYNTHETIC_STRIDE), BPNET_OK);
+    assert_int_equal(grid_axis_upsample(&field.x[0], maps->w, SYNTHETIC_STRIDE, o->peaks),
+                     BPNET_OK);
+    assert_int_equal(grid_axis_upsample(&field.y[0], maps->h, SYNTHETIC_STRIDE, o->peaks),
+                     BPNET_OK);
     assert_int_equal(decoder_run(&d, &field, s, o, NULL, &people), BPNET_OK);
     for (int i = 0; i < people.n_people * people.n_joints; i++) {
         struct joint_position *j = &people.joints[i];
