@@ -117,6 +117,7 @@ static bool tile_span(const struct conv_geometry *g, bool joined, int tap, struc
     span->dy_pixel = g->out_pitch;
     span->dy_row = (ptrdiff_t)g->out_w * g->out_pitch;
     span->dw_row = g->out_c;
+    span->accumulate = true;
     *dy += rows.begin * span->dy_row + columns.begin * span->dy_pixel;
     return true;
 }

@@ -17,6 +17,7 @@ struct dw_span {
     ptrdiff_t dy_row, dy_pixel;
     ptrdiff_t dw_row; /* between the rows of the tile in dw */
     int last_lanes;   /* lanes of the last vector that exist */
+    bool accumulate;  /* add to dw, or else overwrite it */
 };
 
 typedef void (*dw_tile)(const struct dw_span *span, const float *x, const float *dy, float *dw);

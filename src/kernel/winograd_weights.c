@@ -9,8 +9,6 @@
  */
 #include "kernel/winograd.h"
 
-#include <string.h>
-
 enum {
     IN_BLOCK = 16,      /* input channels of a tile */
     OUT_VECTORS = 4,    /* vectors of output channels of a tile, at most */
@@ -116,10 +114,10 @@ struct group {
     int out0, n_out; /* output channels */
 };
 
-/* Register tiles over one point's matrices: sums[ci][co] += patches[.][ci] * grads[.][co]. */
+/* Register tiles over one point's matrices: sums[ci][co] (+)= patches[.][ci] * grads[.][co]. */
 static void multiply_point(const struct plan *p, const struct dw_tiles *tiles, int n_in,
                            int vectors, const float *patches, const float *grads, float *sums,
-                           int n_squares)
+                           int n_squares, bool accumulate)
 {
     const struct dw_span span = {
         .n_rows = 1,
@@ -128,6 +126,7 @@ static void multiply_point(const struct plan *p, const struct dw_tiles *tiles, i
         .dy_pixel = p->out_width,
         .dw_row = p->out_width,
         .last_lanes = tiles->lanes,
+        .accumulate = accumulate,
     };
     for (int v = 0, n; v < vectors; v += n) {
         n = conv_vectors(vectors - v);
@@ -169,14 +168,13 @@ static void run_group(const struct conv_geometry *g, const struct plan *p,
     float *grads = patches + WINOGRAD_POINTS * p->in_point;
     float *sums = grads + WINOGRAD_POINTS * p->out_point;
     const int vectors = divide_up(group->n_out, level->dw->lanes);
-    memset(sums, 0, (size_t)(WINOGRAD_POINTS * p->sum_point) * sizeof(*sums));
     const int n_squares = p->squares_y * p->squares_x;
     for (int first = 0; first < n_squares; first += p->batch) {
         const int n = smaller(p->batch, n_squares - first);
         transform_batch(g, p, level, group, x, dy, first, n, patches, grads);
         for (int point = 0; point < WINOGRAD_POINTS; point++)
             multiply_point(p, level->dw, group->n_in, vectors, patches + point * p->in_point,
-                           grads + point * p->out_point, sums + point * p->sum_point, n);
+                           grads + point * p->out_point, sums + point * p->sum_point, n, first > 0);
     }
     struct winograd_square taps = {
         .pixel = (ptrdiff_t)g->in_c * g->out_c,

@@ -106,7 +106,9 @@ INLINE void sum_pixels(const struct dw_span *span, const float *x, const float *
         UNROLL
         for (int v = 0; v < n; v++) {
             float *to = dw + i * s.dw_row + v * LANES;
-            store_part(to, vec_add(load_part(to, v == n - 1, some), sum[i][v]), v == n - 1, some);
+            if (s.accumulate)
+                sum[i][v] = vec_add(load_part(to, v == n - 1, some), sum[i][v]);
+            store_part(to, sum[i][v], v == n - 1, some);
         }
     }
 }

@@ -20,19 +20,30 @@ INLINE vec times(float factor, vec v, vec w)
     return vec_fma(vec_set(factor), v, w);
 }
 
-/* Six pixels: the products of (t - q) over all points q but one, applied to them. */
+/*
+ * The product of (t - q) over all points q but one, applied to six pixels: `end` for the points 0
+ * (pixels 0, 2, 4) and infinity (1, 3, 5), `pair` for a point and its negative (pixels 1 to 4),
+ * where `other` is the square of the other pair.
+ */
+INLINE vec patch_end(vec first, vec second, vec third)
+{
+    return times(a_2 * b_2, first, times(-(a_2 + b_2), second, third));
+}
+
+INLINE void patch_pair(vec out[2], float point, float other, vec d1, vec d2, vec d3, vec d4)
+{
+    const vec even = times(-other, d2, d4);
+    const vec odd = times(-other * point, d1, vec_mul(vec_set(point), d3));
+    out[0] = vec_add(even, odd);
+    out[1] = vec_sub(even, odd);
+}
+
 INLINE void patch_line(vec out[WINOGRAD_PATCH], const vec d[WINOGRAD_PATCH])
 {
-    const vec even_a = times(-b_2, d[2], d[4]);
-    const vec odd_a = times(-b_2, d[1], d[3]);
-    const vec even_b = times(-a_2, d[2], d[4]);
-    const vec odd_b = times(-a_2, d[1], d[3]);
-    out[0] = times(a_2 * b_2, d[0], times(-(a_2 + b_2), d[2], d[4]));
-    out[1] = times(point_a, odd_a, even_a);
-    out[2] = times(-point_a, odd_a, even_a);
-    out[3] = times(point_b, odd_b, even_b);
-    out[4] = times(-point_b, odd_b, even_b);
-    out[5] = times(a_2 * b_2, d[1], times(-(a_2 + b_2), d[3], d[5]));
+    out[0] = patch_end(d[0], d[2], d[4]);
+    patch_pair(out + 1, point_a, b_2, d[1], d[2], d[3], d[4]);
+    patch_pair(out + 3, point_b, a_2, d[1], d[2], d[3], d[4]);
+    out[5] = patch_end(d[1], d[3], d[5]);
 }
 
 /* Four results from six points. */
@@ -78,69 +89,152 @@ INLINE void weights_line(vec out[WINOGRAD_PIECE], const vec m[WINOGRAD_PATCH])
     out[2] = times(a_2, even_a, times(b_2, even_b, m[5]));
 }
 
-/* One column of a square: zeros where it lies outside the map. */
-INLINE void load_column(vec out[], const struct winograd_square *s, const float *map, int x,
-                        int size, lanes some)
+/*
+ * The same pointer, but the compiler no longer knows how it was made. Otherwise it keeps every one
+ * of a transform's 36 addresses, on the stack, instead of stepping from one to the next.
+ */
+INLINE const float *stepped(const float *p)
 {
-    const bool inside = x >= s->x0 && x < s->x1;
-    UNROLL
+    __asm__("" : "+r"(p));
+    return p;
+}
+
+INLINE float *stepped_out(float *p)
+{
+    __asm__("" : "+r"(p));
+    return p;
+}
+
+/* Pixels of one vector of channels, as a transform reads them. */
+struct pixels {
+    const float *first;
+    ptrdiff_t row, pixel; /* floats between rows and pixels */
+};
+
+/*
+ * The pixels of a square from channel k on: in the map itself, or in `copy` when some of them lie
+ * outside (these are zeros) or the map has less than a vector of channels left.
+ */
+INLINE struct pixels pixels_of(const struct winograd_square *s, const float *map, int k,
+                               int channels, int size, float *copy)
+{
+    const bool inside = s->y0 <= 0 && s->x0 <= 0 && s->y1 >= size && s->x1 >= size;
+    if (inside && channels - k >= LANES)
+        return (struct pixels){map + s->origin + k, s->row, s->pixel};
+    const lanes some = lanes_first(channels - k);
+    float *to = copy;
     for (int y = 0; y < size; y++) {
-        const ptrdiff_t at = s->origin + y * s->row + x * s->pixel;
-        out[y] = inside && y >= s->y0 && y < s->y1 ? vec_load_some(map + at, some) : vec_zero();
+        for (int x = 0; x < size; x++, to += LANES) {
+            vec value = vec_zero();
+            if (y >= s->y0 && y < s->y1 && x >= s->x0 && x < s->x1)
+                value = vec_load_some(map + s->origin + y * s->row + x * s->pixel + k, some);
+            vec_store(to, value);
+        }
+    }
+    return (struct pixels){copy, (ptrdiff_t)size * LANES, LANES};
+}
+
+INLINE void store_points(float *out, ptrdiff_t point, const vec done[WINOGRAD_PATCH])
+{
+    UNROLL
+    for (int x = 0; x < WINOGRAD_PATCH; x++) {
+        vec_store(out, done[x]);
+        out = stepped_out(out + point);
     }
 }
 
+/* Points 0 (first = 0) or infinity (first = 1) of the columns. */
+INLINE void patch_outer(struct pixels p, float *out, ptrdiff_t point, int first)
+{
+    vec line[WINOGRAD_PATCH], done[WINOGRAD_PATCH];
+    const float *from = p.first + first * p.row;
+    UNROLL
+    for (int x = 0; x < WINOGRAD_PATCH; x++) {
+        line[x] = patch_end(vec_load(from), vec_load(from + 2 * p.row), vec_load(from + 4 * p.row));
+        from = stepped(from + p.pixel);
+    }
+    patch_line(done, line);
+    store_points(out, point, done);
+}
+
+/* A point and its negative of the columns, into two rows of points. */
+INLINE void patch_inner(struct pixels p, float *out, ptrdiff_t point, float at, float other)
+{
+    vec above[WINOGRAD_PATCH], below[WINOGRAD_PATCH], done[WINOGRAD_PATCH];
+    const float *from = p.first + p.row;
+    UNROLL
+    for (int x = 0; x < WINOGRAD_PATCH; x++) {
+        vec pair[2];
+        patch_pair(pair, at, other, vec_load(from), vec_load(from + p.row),
+                   vec_load(from + 2 * p.row), vec_load(from + 3 * p.row));
+        above[x] = pair[0];
+        below[x] = pair[1];
+        from = stepped(from + p.pixel);
+    }
+    patch_line(done, above);
+    store_points(out, point, done);
+    patch_line(done, below);
+    store_points(out + WINOGRAD_PATCH * point, point, done);
+}
+
+/*
+ * Only one or two rows of points are made at a time, straight from the pixels: reading these again
+ * from the first-level cache is cheaper than keeping all 36 values outside the registers.
+ */
 static void winograd_patch(const struct winograd_square *square, const float *map, int channels,
                            float *out, ptrdiff_t point)
 {
+    _Alignas(64) float copy[WINOGRAD_POINTS * LANES];
     const struct winograd_square s = *square;
+    const ptrdiff_t row = WINOGRAD_PATCH * point;
     for (int k = 0; k < channels; k += LANES) {
-        const lanes some = lanes_first(channels - k);
-        vec columns[WINOGRAD_PATCH][WINOGRAD_PATCH]; /* [y][x] */
-        UNROLL
-        for (int x = 0; x < WINOGRAD_PATCH; x++) {
-            vec in[WINOGRAD_PATCH], done[WINOGRAD_PATCH];
-            load_column(in, &s, map + k, x, WINOGRAD_PATCH, some);
-            patch_line(done, in);
-            UNROLL
-            for (int y = 0; y < WINOGRAD_PATCH; y++)
-                columns[y][x] = done[y];
-        }
-        UNROLL
-        for (int y = 0; y < WINOGRAD_PATCH; y++) {
-            vec done[WINOGRAD_PATCH];
-            patch_line(done, columns[y]);
-            UNROLL
-            for (int x = 0; x < WINOGRAD_PATCH; x++)
-                vec_store(out + (y * WINOGRAD_PATCH + x) * point + k, done[x]);
-        }
+        const struct pixels p = pixels_of(&s, map, k, channels, WINOGRAD_PATCH, copy);
+        patch_outer(p, out + k, point, 0);
+        patch_inner(p, out + k + row, point, point_a, b_2);
+        patch_inner(p, out + k + 3 * row, point, point_b, a_2);
+        patch_outer(p, out + k + 5 * row, point, 1);
     }
 }
 
 static void winograd_grad(const struct winograd_square *square, const float *map, int channels,
                           float *out, ptrdiff_t point)
 {
+    _Alignas(64) float copy[WINOGRAD_TILE * WINOGRAD_TILE * LANES];
     const struct winograd_square s = *square;
     for (int k = 0; k < channels; k += LANES) {
-        const lanes some = lanes_first(channels - k);
-        vec columns[WINOGRAD_PATCH][WINOGRAD_TILE];
+        const struct pixels p = pixels_of(&s, map, k, channels, WINOGRAD_TILE, copy);
+        const float *from = p.first;
+        vec columns[WINOGRAD_PATCH][WINOGRAD_TILE]; /* [y][x] */
         UNROLL
         for (int x = 0; x < WINOGRAD_TILE; x++) {
             vec in[WINOGRAD_TILE], done[WINOGRAD_PATCH];
-            load_column(in, &s, map + k, x, WINOGRAD_TILE, some);
+            UNROLL
+            for (int y = 0; y < WINOGRAD_TILE; y++)
+                in[y] = vec_load(from + y * p.row);
+            from = stepped(from + p.pixel);
             grad_line(done, in);
             UNROLL
             for (int y = 0; y < WINOGRAD_PATCH; y++)
                 columns[y][x] = done[y];
         }
+        float *to = out + k;
         UNROLL
         for (int y = 0; y < WINOGRAD_PATCH; y++) {
             vec done[WINOGRAD_PATCH];
             grad_line(done, columns[y]);
-            UNROLL
-            for (int x = 0; x < WINOGRAD_PATCH; x++)
-                vec_store(out + (y * WINOGRAD_PATCH + x) * point + k, done[x]);
+            store_points(to, point, done);
+            to = stepped_out(to + WINOGRAD_PATCH * point);
         }
+    }
+}
+
+/* One column of the points' sums. */
+INLINE void load_sums(vec out[WINOGRAD_PATCH], const float *in, ptrdiff_t point)
+{
+    UNROLL
+    for (int y = 0; y < WINOGRAD_PATCH; y++) {
+        out[y] = vec_load(in);
+        in = stepped(in + WINOGRAD_PATCH * point);
     }
 }
 
@@ -167,9 +261,7 @@ static void winograd_result(const struct winograd_square *square, const float *i
         UNROLL
         for (int x = 0; x < WINOGRAD_PATCH; x++) {
             vec sums[WINOGRAD_PATCH], done[WINOGRAD_TILE];
-            UNROLL
-            for (int y = 0; y < WINOGRAD_PATCH; y++)
-                sums[y] = vec_load(in + (y * WINOGRAD_PATCH + x) * point + k);
+            load_sums(sums, in + x * point + k, point);
             result_line(done, sums);
             UNROLL
             for (int y = 0; y < WINOGRAD_TILE; y++)
@@ -200,9 +292,7 @@ static void winograd_weights(const struct winograd_square *square, const float *
         UNROLL
         for (int x = 0; x < WINOGRAD_PATCH; x++) {
             vec sums[WINOGRAD_PATCH], done[WINOGRAD_PIECE];
-            UNROLL
-            for (int y = 0; y < WINOGRAD_PATCH; y++)
-                sums[y] = vec_load(in + (y * WINOGRAD_PATCH + x) * point + k);
+            load_sums(sums, in + x * point + k, point);
             weights_line(done, sums);
             UNROLL
             for (int y = 0; y < WINOGRAD_PIECE; y++)
