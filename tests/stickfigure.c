@@ -43,15 +43,14 @@ static const uint8_t red[3] = {220, 40, 40}, blue[3] = {40, 60, 220}, green[3] =
 /* ---- poses and drawing ------------------------------------------------------------------- */
 
 /* `length` from a to b at `angle` from straight down, positive to the right. */
-static void hang(double keypoints[][3], enum keypoint a, enum keypoint b, double angle,
-                 double length)
+static void hang(double keypoints[][3], int a, int b, double angle, double length)
 {
     keypoints[b][0] = keypoints[a][0] + length * sin(angle);
     keypoints[b][1] = keypoints[a][1] + length * cos(angle);
     keypoints[b][2] = 2;
 }
 
-static void place(double keypoints[][3], enum keypoint k, double x, double y)
+static void place(double keypoints[][3], int k, double x, double y)
 {
     keypoints[k][0] = x;
     keypoints[k][1] = y;

@@ -1,7 +1,11 @@
 /*
  * Training batches from records. What step s holds depends on (records, spec, seed, s) alone: the
  * records of epoch e are visited in the permutation drawn from (seed, e), and record i's
- * augmentation is drawn from (seed, e, i). Batches cross epoch boundaries; none is partial.
+ * augmentation is drawn from (seed, e, i). Batches cross epoch boundaries; none is partial. A
+ * shuffle_buffer_size of 1 keeps the files' order; with any other the permutation is a full one.
+ *
+ * A record or a picture that cannot be used ends the run: loader_next() names the record file, the
+ * record's number and what is wrong with it.
  */
 #ifndef DATA_LOADER_H
 #define DATA_LOADER_H
