@@ -149,7 +149,7 @@ static int check_files(struct converting *c, const struct coco_image *image, boo
     if (image_size(picture, &w, &h) < 0) {
         warn_missing(c, picture, "cannot be read");
         *good = false;
-    } else if (!(w == image->w && h == image->h) && !(w == image->h && h == image->w)) {
+    } else if (w != image->w || h != image->h) {
         warn_missing(c, picture, "is not of the annotated size");
         *good = false;
     } else if (*relative && !c->options->generate_masks && !file_exists(mask)) {

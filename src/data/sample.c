@@ -111,8 +111,10 @@ static int load_picture(struct image *out, const struct making *m, const char *p
     if (err < 0) {
         error_prefix(err, "%s", m->where);
     } else if (out->w != r->w || out->h != r->h) {
-        err = error_set(BPNET_EFORMAT, "%s: %s is %d x %d pixels, the record says %d x %d",
-                        m->where, full, out->w, out->h, r->w, r->h);
+        const bool turned = out->w == r->h && out->h == r->w;
+        err = error_set(BPNET_EFORMAT, "%s: %s is %d x %d pixels%s, the record says %d x %d",
+                        m->where, full, out->w, out->h,
+                        turned ? " as its EXIF orientation shows it" : "", r->w, r->h);
         image_free(out);
     }
     free(full);
