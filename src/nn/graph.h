@@ -21,7 +21,18 @@ enum op {
     OP_COUNT
 };
 
-enum { GRAPH_MAX_INPUTS = 8, GRAPH_MAX_NODES = 4096, GRAPH_NAME_SIZE = 64 };
+enum {
+    GRAPH_MAX_INPUTS = 8,
+    GRAPH_MAX_NODES = 4096,
+    GRAPH_MAX_OUTPUTS = 64,
+    GRAPH_MAX_CHANNELS = 4096,
+    GRAPH_MAX_KERNEL = 31,
+    GRAPH_MAX_STRIDE = 8,
+    GRAPH_MAX_DILATION = 16,
+    GRAPH_MAX_SIZE = 16384, /* height or width of any map */
+    GRAPH_NAME_SIZE = 64,
+    NODE_ROLES = 6 /* as many as enum param_role has */
+};
 
 struct node {
     char name[GRAPH_NAME_SIZE];
@@ -40,7 +51,7 @@ struct node {
     float bias_l1, bias_l2;
     float kernel_lr, bias_lr; /* learning-rate multipliers */
 
-    int params[6]; /* index into struct params by role, -1: none */
+    int params[NODE_ROLES]; /* index into struct params by role, -1: none */
 };
 
 struct graph {
@@ -51,13 +62,32 @@ struct graph {
     int *outputs; /* node indices: heat 1..S, then PAF 1..S */
 };
 
+/* Append a copy of `node` with no parameters yet: its index, or an error code. */
+int graph_add(struct graph *g, const struct node *node);
+/* Set the outputs; they are copied. */
+int graph_set_outputs(struct graph *g, const int *outputs, int n);
+void graph_free(struct graph *g); /* a zeroed one is allowed */
+
+/*
+ * Whether this is a network at all: one input (the first node), inputs before their readers,
+ * attributes within the limits, channels that fit, unique names, outputs that exist. BPNET_EFORMAT
+ * names the node.
+ */
+int graph_check(const struct graph *g);
+
 int graph_find(const struct graph *g, const char *name); /* index, or -1 */
 const char *op_name(enum op op);
 
-/* Output height and width of every node for an input of h x w; hw is [n_nodes][2]. */
+/*
+ * Output height and width of every node for an input of h x w; hw is [n_nodes][2]. The graph has
+ * passed graph_check(). BPNET_EUSAGE when maps that meet do not fit at this size.
+ */
 int graph_infer(const struct graph *g, int h, int w, int (*hw)[2]);
 
-/* Multiply-accumulates of convolutions for one h x w picture, per node (may be NULL) and total. */
+/*
+ * Multiply-accumulates of convolutions for one h x w picture, per node (may be NULL) and total;
+ * -1 when the size does not fit or memory ran out.
+ */
 int64_t graph_macs(const struct graph *g, int h, int w, int64_t *per_node);
 
 #endif

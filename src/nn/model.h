@@ -37,6 +37,8 @@ struct model {
 int model_build(struct model **out, const struct experiment_spec *spec);
 /* The graph alone, for costs and tests: no skeleton check beyond the channel counts given. */
 int model_build_graph(struct model **out, const struct model_spec *spec, uint64_t seed);
+/* The same with all parameters zero, which costs next to nothing: for counting. */
+int model_build_shape(struct model **out, const struct model_spec *spec);
 
 int model_save(const struct model *m, const char *path);
 int model_load(struct model **out, const char *path);

@@ -35,6 +35,19 @@ struct params {
     size_t n_trainable; /* the first so many floats of the block are trainable */
 };
 
+struct graph;
+
+/*
+ * Lay out the parameters of a graph that has passed graph_check(), all zero, and set its nodes'
+ * indices. BPNET_ELIMIT beyond PARAMS_MAX floats. On failure *p is zeroed.
+ */
+int params_open(struct params *p, struct graph *g);
+void params_close(struct params *p); /* a zeroed one is allowed */
+
+enum { PARAMS_MAX = 1 << 29 }; /* 2 GiB */
+
+const char *param_role_name(enum param_role role); /* "kernel", "bias", "gamma", … */
+
 int param_find(const struct params *p, const char *name); /* index, or -1 */
 
 /* Sums over parameters, without padding: what spec 6.7 counts. */

@@ -1,0 +1,71 @@
+/* Activations on their own: sigmoid, tanh, and ReLUs that could not be fused. */
+#include "base/error.h"
+#include "nn/run.h"
+
+#include <string.h>
+
+static int check(const struct graph *g, const struct node *n)
+{
+    if (n->channels != g->nodes[n->inputs[0]].channels)
+        return error_set(BPNET_EFORMAT, "node '%s': %d channels, its input has %d", n->name,
+                         n->channels, g->nodes[n->inputs[0]].channels);
+    if ((int)n->act <= ACT_NONE || n->act >= ACT_COUNT)
+        return error_set(BPNET_EFORMAT, "node '%s': its activation is unknown", n->name);
+    return BPNET_OK;
+}
+
+static int infer(const struct graph *g, const struct node *n, const int (*hw)[2], int out[2])
+{
+    (void)g;
+    memcpy(out, hw[n->inputs[0]], 2 * sizeof *out);
+    return BPNET_OK;
+}
+
+static void forward_item(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct step_job *job = ctx;
+    const struct map *x = step_input(job->e, job->s, 0), *y = step_output(job->e, job->s);
+    const struct band b = band_at(&job->s->bands, item);
+    job->e->kernels->act(job->s->node->act, map_row(x, b.image, b.row0), x->pitch,
+                         map_row(y, b.image, b.row0), y->pitch,
+                         (size_t)(b.row1 - b.row0) * (size_t)y->w, y->channels);
+}
+
+static void forward(struct exec *e, struct step *s)
+{
+    step_run(e, s, s->bands.n, forward_item);
+}
+
+static void backward_item(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct step_job *job = ctx;
+    const struct step *s = job->s;
+    const struct map *y = step_output(job->e, s);
+    const struct map *dx = step_input_grad(job->e, s, 0), *dy = step_output_grad(job->e, s);
+    const struct band b = band_at(&s->bands, item);
+    job->e->kernels->act_back(s->node->act, map_row(y, b.image, b.row0), y->pitch,
+                              map_row(dy, b.image, b.row0), dy->pitch, s->back[0] == GRAD_ADD,
+                              map_row(dx, b.image, b.row0), dx->pitch,
+                              (size_t)(b.row1 - b.row0) * (size_t)y->w, y->channels);
+}
+
+static void backward(struct exec *e, struct step *s)
+{
+    if (s->back[0] != GRAD_NONE)
+        step_run(e, s, s->bands.n, backward_item);
+}
+
+const struct op_row op_act = {
+    .name = "act",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .check = check,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .in_place = true,
+    .back_in_place = true,
+    .keeps_output = true,
+};

@@ -1,0 +1,261 @@
+/*
+ * Convolution. Forward takes a ReLU along, in inference also a batch norm (folded into weights and
+ * bias), and in training leaves the channel sums for the batch norm behind it, while the rows are
+ * still in the cache. Backward makes the two gradients in one go, because neither needs the other.
+ */
+#include "base/error.h"
+#include "nn/run.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- shape ------------------------------------------------------------------------------- */
+
+static int check(const struct graph *g, const struct node *n)
+{
+    (void)g;
+    if (n->kernel < 1 || n->kernel > GRAPH_MAX_KERNEL || n->stride < 1 ||
+        n->stride > GRAPH_MAX_STRIDE || n->dilation < 1 || n->dilation > GRAPH_MAX_DILATION)
+        return error_set(BPNET_EFORMAT,
+                         "node '%s': kernel %d, stride %d, dilation %d; expected 1 to %d, %d and "
+                         "%d",
+                         n->name, n->kernel, n->stride, n->dilation, GRAPH_MAX_KERNEL,
+                         GRAPH_MAX_STRIDE, GRAPH_MAX_DILATION);
+    return BPNET_OK;
+}
+
+static int infer(const struct graph *g, const struct node *n, const int (*hw)[2], int out[2])
+{
+    (void)g;
+    out[0] = same_size(hw[n->inputs[0]][0], n->stride);
+    out[1] = same_size(hw[n->inputs[0]][1], n->stride);
+    return BPNET_OK;
+}
+
+static int shape(const struct graph *g, const struct node *n, enum param_role role, int dims[4])
+{
+    if (role == PARAM_KERNEL) {
+        dims[0] = dims[1] = n->kernel;
+        dims[2] = g->nodes[n->inputs[0]].channels;
+        dims[3] = n->channels;
+        return 4;
+    }
+    dims[0] = n->channels;
+    return role == PARAM_BIAS && n->bias ? 1 : 0;
+}
+
+static int64_t cost(const struct graph *g, const struct node *n, const int out[2])
+{
+    return (int64_t)n->kernel * n->kernel * g->nodes[n->inputs[0]].channels * n->channels * out[0] *
+           out[1];
+}
+
+/* ---- preparation ------------------------------------------------------------------------- */
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static struct conv_geometry geometry_of(const struct node *n, const struct map *in,
+                                        const struct map *out)
+{
+    return (struct conv_geometry){
+        .in_h = in->h,
+        .in_w = in->w,
+        .in_c = in->channels,
+        .out_h = out->h,
+        .out_w = out->w,
+        .out_c = out->channels,
+        .kernel_h = n->kernel,
+        .kernel_w = n->kernel,
+        .stride = n->stride,
+        .dilation = n->dilation,
+        .pad_top = same_pad(in->h, n->kernel, n->stride, n->dilation),
+        .pad_left = same_pad(in->w, n->kernel, n->stride, n->dilation),
+        .in_pitch = in->pitch,
+        .out_pitch = out->pitch,
+    };
+}
+
+static void prepare(struct exec *e, struct step *s)
+{
+    const struct kernels *k = e->kernels;
+    const struct map *x = step_input(e, s, 0), *y = step_output(e, s);
+    const size_t channels = (size_t)s->node->channels;
+    s->geometry = geometry_of(s->node, x, y);
+    s->packed_size = k->conv_packed(&s->geometry);
+    s->scratch_size = k->conv_scratch(&s->geometry);
+    s->channel_size = channels; /* the bias, with a batch norm folded in */
+    if (!e->options.training)
+        return;
+    const struct map *dy = step_output_grad(e, s);
+    s->partials_size = 2 * channels * s->bands.n;
+    s->dw_geometry = geometry_of(s->node, x, dy);
+    s->scratch_size = larger(s->scratch_size, k->conv_dw_scratch(&s->dw_geometry));
+    if (s->back[0] == GRAD_NONE)
+        return;
+    s->dx_geometry = geometry_of(s->node, step_input_grad(e, s, 0), dy);
+    s->packed_back_size = k->conv_dx_packed(&s->dx_geometry);
+    s->scratch_size = larger(s->scratch_size, k->conv_dx_scratch(&s->dx_geometry));
+}
+
+/* w' = w * scale, b' = beta + (b - mean) * scale, scale = gamma / sqrt(variance + epsilon). */
+static void fold_norm(const struct exec *e, const struct step *s, const float *w)
+{
+    const struct node *norm = &e->model->graph.nodes[s->norm];
+    const float *gamma = exec_param(e, norm, PARAM_GAMMA), *beta = exec_param(e, norm, PARAM_BETA);
+    const float *mean = exec_param(e, norm, PARAM_MEAN);
+    const float *variance = exec_param(e, norm, PARAM_VARIANCE);
+    const float *bias = s->node->bias ? exec_param(e, s->node, PARAM_BIAS) : NULL;
+    const size_t channels = (size_t)s->node->channels;
+    const size_t rows =
+        (size_t)s->geometry.kernel_h * (size_t)s->geometry.kernel_w * (size_t)s->geometry.in_c;
+    float *scale = s->channel; /* for now */
+    for (size_t c = 0; c < channels; c++)
+        scale[c] = gamma[c] / sqrtf(variance[c] + norm->epsilon);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < channels; c++)
+            e->folded[r * channels + c] = w[r * channels + c] * scale[c];
+    for (size_t c = 0; c < channels; c++)
+        s->channel[c] = beta[c] + ((bias ? bias[c] : 0.0F) - mean[c]) * scale[c];
+}
+
+static void refresh(struct exec *e, struct step *s)
+{
+    const float *w = exec_param(e, s->node, PARAM_KERNEL);
+    if (s->norm >= 0) {
+        fold_norm(e, s, w);
+        w = e->folded;
+    } else if (s->node->bias) {
+        memcpy(s->channel, exec_param(e, s->node, PARAM_BIAS),
+               (size_t)s->node->channels * sizeof(float));
+    }
+    e->kernels->conv_pack(&s->geometry, w, s->packed);
+    if (s->packed_back)
+        e->kernels->conv_dx_pack(&s->dx_geometry, w, s->packed_back);
+}
+
+/* ---- running ----------------------------------------------------------------------------- */
+
+static size_t band_pixels(const struct map *m, struct band b)
+{
+    return (size_t)(b.row1 - b.row0) * (size_t)m->w;
+}
+
+/* The partial sums of band `item`: one row, or two. */
+static float *clear_partials(const struct exec *e, size_t item, size_t n)
+{
+    float *sum = e->partials + item * n;
+    memset(sum, 0, n * sizeof *sum);
+    return sum;
+}
+
+static void forward_item(void *ctx, size_t item, unsigned thread)
+{
+    const struct step_job *job = ctx;
+    const struct exec *e = job->e;
+    const struct step *s = job->s;
+    const struct map *x = step_input(e, s, 0), *y = step_output(e, s);
+    const struct band b = band_at(&s->bands, item);
+    const float *bias = s->node->bias || s->norm >= 0 ? s->channel : NULL;
+    e->kernels->conv(&s->geometry, map_image(x, b.image), s->packed, bias, s->act, false,
+                     map_image(y, b.image), b.row0, b.row1, exec_scratch(e, thread));
+    if (s->sums_channels) {
+        float *sum = clear_partials(e, item, 2 * (size_t)y->channels);
+        e->kernels->channel_sums(map_row(y, b.image, b.row0), band_pixels(y, b), y->channels,
+                                 y->pitch, sum, sum + y->channels);
+    }
+}
+
+static void forward(struct exec *e, struct step *s)
+{
+    step_run(e, s, s->bands.n, forward_item);
+}
+
+/* Through the ReLU, and the bias's part. */
+static void gate_item(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct step_job *job = ctx;
+    const struct exec *e = job->e;
+    const struct step *s = job->s;
+    const struct map *y = step_output(e, s), *dy = step_output_grad(e, s);
+    const struct band b = band_at(&s->bands, item);
+    const size_t n = band_pixels(y, b);
+    float *grad = map_row(dy, b.image, b.row0);
+    if (s->act != ACT_NONE)
+        e->kernels->act_back(s->act, map_row(y, b.image, b.row0), y->pitch, grad, dy->pitch, false,
+                             grad, dy->pitch, n, y->channels);
+    if (s->node->bias)
+        e->kernels->channel_sums(grad, n, dy->channels, dy->pitch,
+                                 clear_partials(e, item, (size_t)dy->channels), NULL);
+}
+
+static void bias_grad(const struct exec *e, const struct step *s)
+{
+    double total[GRAPH_MAX_CHANNELS];
+    const int channels = s->node->channels;
+    float *db = exec_param_grad(e, s->node, PARAM_BIAS);
+    partials_total(e->partials, s->bands.n, (size_t)channels, channels, total);
+    for (int c = 0; c < channels; c++)
+        db[c] = (float)total[c];
+}
+
+/* How many items the tiles of the weight gradient are dealt into: one per thread. */
+static size_t dw_items(const struct exec *e, const struct step *s)
+{
+    const size_t n_tiles = (size_t)e->kernels->conv_dw_tiles(&s->dw_geometry);
+    return n_tiles < e->threads ? n_tiles : e->threads;
+}
+
+/* The first items are tiles of dw, all images in order; the others rows of dx. */
+static void gradient_item(void *ctx, size_t item, unsigned thread)
+{
+    const struct step_job *job = ctx;
+    const struct exec *e = job->e;
+    const struct step *s = job->s;
+    const struct map *x = step_input(e, s, 0), *dy = step_output_grad(e, s);
+    const size_t n_dw = dw_items(e, s);
+    if (item < n_dw) {
+        const size_t n_tiles = (size_t)e->kernels->conv_dw_tiles(&s->dw_geometry);
+        const int tile0 = (int)(n_tiles * item / n_dw), tile1 = (int)(n_tiles * (item + 1) / n_dw);
+        float *dw = exec_param_grad(e, s->node, PARAM_KERNEL);
+        for (int image = 0; image < e->options.batch; image++)
+            e->kernels->conv_dw(&s->dw_geometry, map_image(x, image), map_image(dy, image), dw,
+                                tile0, tile1, exec_scratch(e, thread));
+        return;
+    }
+    const struct map *dx = step_input_grad(e, s, 0);
+    const struct band b = band_at(&s->back_bands, item - n_dw);
+    e->kernels->conv_dx(&s->dx_geometry, map_image(dy, b.image), s->packed_back,
+                        s->back[0] == GRAD_ADD, map_image(dx, b.image), b.row0, b.row1,
+                        exec_scratch(e, thread));
+}
+
+static void backward(struct exec *e, struct step *s)
+{
+    if (s->act != ACT_NONE || s->node->bias)
+        step_run(e, s, s->bands.n, gate_item);
+    if (s->node->bias)
+        bias_grad(e, s);
+    const size_t n_dx = s->back[0] == GRAD_NONE ? 0 : s->back_bands.n;
+    step_run(e, s, dw_items(e, s) + n_dx, gradient_item);
+}
+
+const struct op_row op_conv = {
+    .name = "conv",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .check = check,
+    .infer = infer,
+    .shape = shape,
+    .cost = cost,
+    .prepare = prepare,
+    .refresh = refresh,
+    .forward = forward,
+    .backward = backward,
+    .fuses_relu = true,
+    .gates = true,
+    .keeps_input = true,
+};
