@@ -231,7 +231,7 @@ int runs_from_text(uint32_t **out, size_t *n_out, const char *text, size_t limit
     size_t n = 0;
     int err = BPNET_OK;
     while (*text && err == BPNET_OK) {
-        int64_t run;
+        int64_t run = 0;
         if ((err = text_number(&run, &text)) < 0)
             break;
         if (n > 2)
