@@ -123,7 +123,6 @@ static char *stem_of(const char *path, const char *folder)
         str_printf(&s, "%s/", folder);
     str_append_bytes(&s, path, before);
     str_append_bytes(&s, name, stem_length(name));
-    str_append(&s, "_pose");
     if (str_status(&s) < 0) {
         str_free(&s);
         return NULL;

@@ -8,7 +8,7 @@
 
 struct photo {
     char *path;               /* to open */
-    char *stem;               /* of outputs beside it: "holiday/photo_pose"; see photos_name() */
+    char *stem;               /* of its outputs: "holiday/photo"; see photos_name() */
     const struct json *entry; /* its object in a JSON list, or NULL */
 };
 
@@ -34,7 +34,7 @@ int photos_add_json(struct photos *p, const char *path, const char *root);
 
 /*
  * Give every photo its stem: in `folder`, or beside it when `folder` is NULL. Equal ones (a.jpg and
- * a.png) are numbered: a_pose, a_pose-2.
+ * a.png) are numbered: a, a-2.
  */
 int photos_name(struct photos *p, const char *folder);
 

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "eval/picture_feed.h"
 #include "eval/score_set.h"
+#include "pose/results.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +23,75 @@ struct evaluator {
     bool compat;
     char **paths;
     struct picture_feed *feed;
+    struct results *files[2]; /* detections.json and COCO's list, or NULL */
 };
+
+static int open_files(struct evaluator *e, const struct net *net)
+{
+    const struct evaluate_options *o = e->options;
+    const struct results_options how = {.inference_spec = o->spec_text, .compat = e->compat};
+    int err = BPNET_OK;
+    if (o->detections_path)
+        err = results_open(&e->files[0], RESULTS_NATIVE, o->detections_path, net->skeleton, &how);
+    if (err == 0 && o->detections_coco_path)
+        err =
+            results_open(&e->files[1], RESULTS_COCO, o->detections_coco_path, net->skeleton, &how);
+    return err;
+}
+
+/* What is known of a picture, as detections.json repeats it. */
+static int describe_picture(struct json **out, const struct coco_image *image)
+{
+    struct str text = {0};
+    struct json_writer w = {.text = &text};
+    json_begin_object(&w);
+    json_write_key(&w, "id");
+    json_write_integer(&w, image->id);
+    json_write_key(&w, "file_name");
+    json_write_string(&w, image->file_name);
+    json_write_key(&w, "width");
+    json_write_integer(&w, image->w);
+    json_write_key(&w, "height");
+    json_write_integer(&w, image->h);
+    json_end_object(&w);
+    int err = str_status(&text);
+    if (err == 0)
+        err = json_parse(out, text.text, text.length, image->file_name);
+    str_free(&text);
+    return err;
+}
+
+/* `people` is NULL for a picture that could not be read. */
+static int write_picture(struct evaluator *e, size_t index, const struct people *people)
+{
+    const struct coco_image *image = &e->coco->images[index];
+    struct json *meta = NULL;
+    int err = BPNET_OK;
+    if (!e->files[0] && !e->files[1])
+        return err;
+    if ((err = describe_picture(&meta, image)) < 0)
+        return err;
+    const struct results_picture entry = {
+        .path = e->paths[index], .image_id = image->id, .image_meta = meta};
+    for (int i = 0; i < 2 && err == 0; i++) {
+        if (e->files[i])
+            err = results_add(e->files[i], &entry, people);
+    }
+    json_free(meta);
+    return err;
+}
+
+/* Complete the files, or leave nothing of them. */
+static int close_files(struct evaluator *e, int err)
+{
+    for (int i = 0; i < 2; i++) {
+        if (e->files[i] && err == 0)
+            err = results_close(e->files[i]);
+        else
+            results_abort(e->files[i]);
+    }
+    return err;
+}
 
 static int open_paths(struct evaluator *e)
 {
@@ -69,6 +138,8 @@ static int evaluate_picture(struct evaluator *e, size_t index, const struct pict
         d->image_id = e->coco->images[index].id;
         convert(d, e, k);
     }
+    if ((err = write_picture(e, index, &e->people)) < 0)
+        return err;
     e->out->n_images++;
     e->out->n_people += (size_t)e->people.n_people;
     return BPNET_OK;
@@ -84,6 +155,7 @@ static int evaluate_all(struct evaluator *e)
         if (picture->err < 0) {
             log_warning("%s; it is left out", picture->message);
             e->out->n_skipped++;
+            err = write_picture(e, i, NULL);
         } else {
             err = evaluate_picture(e, i, picture);
         }
@@ -107,7 +179,8 @@ int evaluate_net(struct evaluation *out, const struct net *net,
     int err = coco_load(&e.coco, options->annotations, &load);
     if (err < 0 || (err = score_set_init(&e.set, e.coco, options->max_images)) < 0 ||
         (err = predictor_open(&e.predictor, net, predict, workers)) < 0 ||
-        (err = open_paths(&e)) < 0 || (err = evaluate_all(&e)) < 0)
+        (err = open_paths(&e)) < 0 || (err = open_files(&e, net)) < 0 ||
+        (err = evaluate_all(&e)) < 0)
         goto done;
     if (e.set.n_images > 0 && out->n_images == 0)
         err = error_set(BPNET_ENOENT, "%s: not one of its %zu pictures could be read below %s",
@@ -115,6 +188,7 @@ int evaluate_net(struct evaluation *out, const struct net *net,
     else
         err = score_set_evaluate(&e.set, &out->coco);
 done:
+    err = close_files(&e, err);
     picture_feed_close(e.feed);
     for (size_t i = 0; e.paths && i < e.set.n_images; i++)
         free(e.paths[i]);

@@ -61,10 +61,9 @@ static void test_names_of_outputs(void **state)
 {
     (void)state;
     static const char *const paths[] = {"x/a.jpg", "b.tar.png", "a.png", "y/a.jpg", ".jpg", "none"};
-    static const char *const beside[] = {"x/a_pose", "b.tar_pose", "a_pose",
-                                         "y/a_pose", ".jpg_pose",  "none_pose"};
-    static const char *const together[] = {"out/a_pose",   "out/b.tar_pose", "out/a_pose-2",
-                                           "out/a_pose-3", "out/.jpg_pose",  "out/none_pose"};
+    static const char *const beside[] = {"x/a", "b.tar", "a", "y/a", ".jpg", "none"};
+    static const char *const together[] = {"out/a",   "out/b.tar", "out/a-2",
+                                           "out/a-3", "out/.jpg",  "out/none"};
     for (int round = 0; round < 2; round++) {
         struct photos p = {0};
         for (size_t i = 0; i < 6; i++)

@@ -2,6 +2,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "eval/evaluate.h"
+#include "eval/score_set.h"
+#include "io/file.h"
+#include "io/json.h"
 #include "pose/synthetic.h"
 #include "stickfigure.h"
 
@@ -134,6 +137,74 @@ static void test_a_perfect_network_scores_near_one(void **state)
     close_scene(&s);
 }
 
+static void test_result_files_score_the_same(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct evaluation result;
+    char native[256], list[256], path[256];
+    open_scene(&s);
+    snprintf(native, sizeof(native), "%s/detections.json", s.folder);
+    snprintf(list, sizeof(list), "%s/list.json", s.folder);
+    snprintf(path, sizeof(path), "%s/images/val_0001.jpg", s.folder);
+    assert_int_equal(unlink(path), 0);
+    s.oracle.missing = 1;
+    s.options.detections_path = native;
+    s.options.detections_coco_path = list;
+    s.options.spec_text = "{\"input_shape\": [256, 320]}";
+    assert_int_equal(evaluate_net(&result, &s.net, &s.predict, s.workers, &s.options), 0);
+
+    struct coco *coco;
+    struct score_set set = {0};
+    struct results_report left_out;
+    struct coco_result scored;
+    assert_int_equal(coco_load(&coco, s.annotations, &(struct coco_options){0}), 0);
+    assert_int_equal(score_set_init(&set, coco, 0), 0);
+    assert_int_equal(score_set_read_results(&set, list, &left_out), 0);
+    assert_int_equal(set.n_detections, result.n_people);
+    assert_int_equal(score_set_evaluate(&set, &scored), 0);
+    assert_memory_equal(scored.metric, result.coco.metric, sizeof(scored.metric));
+    score_set_free(&set);
+    coco_free(coco);
+
+    struct json *root;
+    assert_int_equal(json_load(&root, native, 1 << 24), 0);
+    assert_int_equal(json_length(json_get(json_get(root, "inference_spec"), "input_shape")), 2);
+    const struct json *images = json_get(root, "images");
+    assert_int_equal(json_length(images), dataset.n_val);
+    assert_null(json_get(json_at(images, 1), "keypoints"));
+    assert_non_null(json_get(json_at(images, 2), "keypoints"));
+    const struct json *meta = json_get(json_at(images, 2), "image_meta");
+    assert_int_equal(json_as_integer(json_get(meta, "width")), dataset.w);
+    json_free(root);
+    close_scene(&s);
+}
+
+static void test_a_failure_leaves_no_files(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct evaluation result;
+    char native[256], list[256];
+    open_scene(&s);
+    snprintf(native, sizeof(native), "%s/detections.json", s.folder);
+    snprintf(list, sizeof(list), "%s/list.json", s.folder);
+    s.options.detections_path = native;
+    s.options.detections_coco_path = list;
+    s.oracle.fail_at = 2;
+    assert_int_equal(evaluate_net(&result, &s.net, &s.predict, s.workers, &s.options),
+                     BPNET_ENUMERIC);
+    assert_non_null(strstr(error_message(), "the oracle is silent"));
+    assert_false(file_exists(native));
+    assert_false(file_exists(list));
+    s.options.detections_path = "/nowhere/detections.json";
+    s.oracle.picture = 0;
+    s.calls = 0;
+    assert_int_equal(evaluate_net(&result, &s.net, &s.predict, s.workers, &s.options),
+                     BPNET_ECREATE);
+    close_scene(&s);
+}
+
 static void test_the_first_pictures_only(void **state)
 {
     (void)state;
@@ -200,6 +271,8 @@ int main(void)
     log_set_level(LOG_ERROR); /* missing pictures warn */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_perfect_network_scores_near_one),
+        cmocka_unit_test(test_result_files_score_the_same),
+        cmocka_unit_test(test_a_failure_leaves_no_files),
         cmocka_unit_test(test_the_first_pictures_only),
         cmocka_unit_test(test_a_missing_picture_scores_nothing),
         cmocka_unit_test(test_failures),
