@@ -176,6 +176,31 @@ static void make_masks(const struct label_maps *out, const struct label_shape *s
     }
 }
 
+/* Most cells are empty: let them weigh less than what is to be found. Weights are squared later. */
+static void weigh_background(const struct label_maps *out, const struct label_shape *shape,
+                             const struct skeleton *skeleton, double background_weight)
+{
+    const int heat_channels = skeleton_heat_channels(skeleton), n_joints = skeleton->n_joints;
+    const size_t cells = (size_t)shape->h * (size_t)shape->w;
+    const float factor = (float)sqrt(background_weight);
+    for (size_t i = 0; i < cells; i++) {
+        const float *heat = out->heat + i * (size_t)heat_channels;
+        const float *paf = out->paf + i * 2 * (size_t)skeleton->n_limbs;
+        float *heat_mask = out->heat_mask + i * (size_t)heat_channels;
+        float *paf_mask = out->paf_mask + i * 2 * (size_t)skeleton->n_limbs;
+        for (int j = 0; j < n_joints; j++)
+            if (heat[j] < 0.01F)
+                heat_mask[j] *= factor;
+        if (heat[n_joints] > 0.99F)
+            heat_mask[n_joints] *= factor;
+        for (int k = 0; k < skeleton->n_limbs; k++)
+            if (paf[2 * k] == 0 && paf[2 * k + 1] == 0) {
+                paf_mask[2 * k] *= factor;
+                paf_mask[2 * k + 1] *= factor;
+            }
+    }
+}
+
 void label_make(const struct label_maps *out, const struct label_shape *shape,
                 const struct label_spec *spec, const struct skeleton *skeleton,
                 const struct label_truth *truth, float *scratch)
@@ -187,4 +212,6 @@ void label_make(const struct label_maps *out, const struct label_shape *shape,
         make_paf(out->paf + 2 * k, channels, skeleton->limbs[k][0], skeleton->limbs[k][1], shape,
                  spec, skeleton->n_joints, truth, scratch);
     make_masks(out, shape, skeleton, truth);
+    if (spec->background_weight < 1)
+        weigh_background(out, shape, skeleton, spec->background_weight);
 }

@@ -12,7 +12,8 @@
  *
  * Weights are the loss mask, and 0 where the truth is not known: the channel of a joint that this
  * picture's source does not label, limbs that touch it, and, if there is such a joint, the
- * background inside people's boxes (`doubtful`).
+ * background inside people's boxes (`doubtful`). With background_weight w < 1 empty channels of a
+ * cell (spec.h says which) weigh sqrt(w), which the loss squares.
  */
 #ifndef DATA_LABEL_H
 #define DATA_LABEL_H

@@ -29,7 +29,7 @@ static struct fixture *fixture_make(void)
     struct fixture *f = calloc(1, sizeof(*f));
     assert_non_null(f);
     skeleton_default(&f->skeleton);
-    f->spec = (struct label_spec){.heatmap_sigma = 7, .paf_distance = 1};
+    f->spec = (struct label_spec){.heatmap_sigma = 7, .paf_distance = 1, .background_weight = 1};
     for (int i = 0; i < H * W; i++)
         f->mask[i] = 1;
     for (float **map = &f->heat; map <= &f->paf_mask; map++)
@@ -132,6 +132,31 @@ static void heatmaps_are_the_formula(void **state)
             }
             near(heat_at(f, x, y, 18), 1 - most);
         }
+    fixture_free(f);
+}
+
+/* A quarter of the weight is half the factor inside the square, where nothing is to be found. */
+static void background_weighs_less(void **state)
+{
+    (void)state;
+    struct fixture *f = fixture_make();
+    f->spec.background_weight = 0.25;
+    no_joints(f);
+    f->joints[0][1] = (struct joint){60, 60, VIS_VISIBLE};
+    f->joints[0][8] = (struct joint){60, 100, VIS_VISIBLE};
+    make(f, 1);
+    const int heat = skeleton_heat_channels(&f->skeleton);
+    const int paf = skeleton_paf_channels(&f->skeleton);
+    for (int i = 0; i < H * W; i++) {
+        for (int c = 0; c < 18; c++)
+            near(f->heat_mask[i * heat + c], f->heat[i * heat + c] < 0.01F ? 0.5 : 1);
+        near(f->heat_mask[i * heat + 18], f->heat[i * heat + 18] > 0.99F ? 0.5 : 1);
+        for (int c = 0; c < paf; c++) /* both components of a limb weigh the same */
+            near(f->paf_mask[i * paf + c],
+                 f->paf[i * paf + c / 2 * 2] == 0 && f->paf[i * paf + c / 2 * 2 + 1] == 0 ? 0.5
+                                                                                          : 1);
+    }
+    near(heat_at(f, 7, 7, 1), exp(-(0.25 + 0.25) / 98));
     fixture_free(f);
 }
 
@@ -296,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_heatmap),
         cmocka_unit_test(heatmaps_are_the_formula),
+        cmocka_unit_test(background_weighs_less),
         cmocka_unit_test(golden_paf),
         cmocka_unit_test(people_who_meet),
         cmocka_unit_test(reference_mode_overwrites),

@@ -66,7 +66,7 @@ static struct dataloader_spec make_spec(char **train)
                          .contrast = 0.2,
                          .saturation = 0.2,
                          .hue_deg = 10},
-        .label = {.heatmap_sigma = 7, .paf_distance = 1, .average_pafs = true, .centre_pafs = true},
+        .label = {.heatmap_sigma = 7, .paf_distance = 1, .average_pafs = true, .centre_pafs = true, .background_weight = 1},
         .shuffle_buffer_size = 20000};
 }
 
