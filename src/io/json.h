@@ -27,7 +27,7 @@ enum json_kind {
     JSON_KIND_OBJECT
 };
 
-/* Nesting is limited to 512 levels. `name` is for messages: "<name>:<line>:<column>: …". */
+/* Nesting is limited to 2048 levels. `name` is for messages: "<name>:<line>:<column>: …". */
 int json_parse(struct json **out, const char *bytes, size_t size, const char *name);
 int json_load(struct json **out, const char *path, size_t limit);
 void json_free(struct json *root); /* NULL is allowed */
@@ -80,6 +80,9 @@ struct json_walker {
     void *ctx;
 };
 int json_walk_file(const char *path, const struct json_walker *walker);
+
+/* The same over a stream that is open already; `name` is for messages. */
+int json_walk_stream(FILE *file, const char *name, const struct json_walker *walker);
 
 /* One element may be at most this long (a crowd's RLE is a few hundred kB). */
 enum { JSON_MAX_ELEMENT = 64 << 20 };
