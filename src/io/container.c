@@ -1,5 +1,4 @@
-/* The one file format: see container.h for the layout. A reader trusts nothing it has not checked.
- */
+/* The one file format: see container.h for the layout. Nothing is trusted before it is checked. */
 #include "io/container.h"
 
 #include "base/error.h"
@@ -16,6 +15,7 @@ enum {
     NAME_SIZE = 24,
     KIND_SIZE = 32,
     ALIGNMENT = 64,
+    CHECKED_FROM = 32, /* what the header's checksum covers */
     MAX_SECTIONS = 4096,
     FORMAT_VERSION = 1,
 };
@@ -62,23 +62,27 @@ static int bad(const struct container *c, const char *what)
     return error_set(BPNET_EFORMAT, "%s: %s", c->path, what);
 }
 
-static int check_entry(const struct container *c, uint32_t index)
+/* The entry's section begins at *offset, where the one before it ended; moves *offset on. */
+static int check_entry(const struct container *c, uint32_t index, uint64_t *offset)
 {
     const uint8_t *entry = entry_of(c, index);
-    const uint64_t offset = load64(entry + 24), size = load64(entry + 32);
     if (!memchr(entry, '\0', NAME_SIZE) || entry[0] == '\0')
         return error_set(BPNET_EFORMAT, "%s: section %u has no proper name", c->path, index);
-    const uint64_t first = HEADER_SIZE + (uint64_t)c->n_sections * ENTRY_SIZE;
-    if (offset % ALIGNMENT != 0 || offset < first || offset > c->file.size ||
-        size > c->file.size - offset)
+    const char *name = (const char *)entry;
+    const uint64_t begin = load64(entry + 24), size = load64(entry + 32);
+    if (begin != *offset || size > c->file.size - begin || round_up(size) > c->file.size - begin)
         return error_set(BPNET_EFORMAT,
-                         "%s: section '%s' claims bytes %" PRIu64 "..%" PRIu64
-                         " of a file of %zu bytes",
-                         c->path, (const char *)entry, offset, offset + size, c->file.size);
+                         "%s: section '%s' claims %" PRIu64 " bytes from %" PRIu64
+                         " of a file of %zu, and the one before it ends at %" PRIu64,
+                         c->path, name, size, begin, c->file.size, *offset);
+    for (uint64_t i = begin + size; i < begin + round_up(size); i++)
+        if (c->file.bytes[i] != 0)
+            return error_set(BPNET_EFORMAT, "%s: damaged: bytes behind section '%s' are not zero",
+                             c->path, name);
     for (uint32_t other = 0; other < index; other++)
-        if (strcmp((const char *)entry_of(c, other), (const char *)entry) == 0)
-            return error_set(BPNET_EFORMAT, "%s: section '%s' is there twice", c->path,
-                             (const char *)entry);
+        if (strcmp((const char *)entry_of(c, other), name) == 0)
+            return error_set(BPNET_EFORMAT, "%s: section '%s' is there twice", c->path, name);
+    *offset += round_up(size);
     return BPNET_OK;
 }
 
@@ -105,15 +109,20 @@ static int check_header(struct container *c, const char *kind)
         c->n_sections = 0;
         return error_set(BPNET_EFORMAT, "%s: claims %u sections, more than fit", c->path, claimed);
     }
-    if (hash64(bytes + HEADER_SIZE, (size_t)c->n_sections * ENTRY_SIZE) != load64(bytes + 24))
-        return bad(c, "damaged: the section table's checksum does not match");
+    const size_t head_size = HEADER_SIZE + (size_t)c->n_sections * ENTRY_SIZE;
+    if (hash64(bytes + CHECKED_FROM, head_size - CHECKED_FROM) != load64(bytes + 24))
+        return bad(c, "damaged: the checksum of its section table does not match");
     memcpy(c->kind, bytes + 32, KIND_SIZE);
     c->kind[KIND_SIZE] = '\0';
+    uint64_t offset = head_size;
     for (uint32_t i = 0; i < c->n_sections; i++) {
-        const int error = check_entry(c, i);
+        const int error = check_entry(c, i, &offset);
         if (error < 0)
             return error;
     }
+    if (offset != size)
+        return error_set(BPNET_EFORMAT, "%s: %zu bytes, its sections take %" PRIu64, c->path, size,
+                         offset);
     if (kind && strcmp(kind, c->kind) != 0)
         return error_set(BPNET_EFORMAT, "%s: is a %.32s file, expected a %s file", c->path, c->kind,
                          kind);
@@ -202,21 +211,30 @@ static int write_sections(struct outfile *out, const struct section *sections, s
     return BPNET_OK;
 }
 
-int container_write(const char *path, const char *kind, const struct section *sections,
-                    size_t n_sections)
+static int check_names(const char *path, const char *kind, const struct section *sections, size_t n)
 {
-    if (n_sections > MAX_SECTIONS || strlen(kind) > KIND_SIZE)
+    if (n > MAX_SECTIONS || strlen(kind) > KIND_SIZE)
         return error_set(BPNET_EUSAGE, "%s: %zu sections of kind '%s' do not fit the format", path,
-                         n_sections, kind);
-    const size_t head_size = HEADER_SIZE + n_sections * ENTRY_SIZE;
-    uint8_t *head = calloc(1, head_size);
-    if (!head)
-        return error_set(BPNET_ENOMEM, "%s: no memory for its header", path);
+                         n, kind);
+    for (size_t i = 0; i < n; i++) {
+        if (!*sections[i].name || strlen(sections[i].name) >= NAME_SIZE)
+            return error_set(BPNET_EUSAGE, "%s: section name '%s' is not of 1 to %d bytes", path,
+                             sections[i].name, NAME_SIZE - 1);
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(sections[k].name, sections[i].name) == 0)
+                return error_set(BPNET_EUSAGE, "%s: two sections are named '%s'", path,
+                                 sections[i].name);
+    }
+    return BPNET_OK;
+}
+
+static void compose_head(uint8_t *head, size_t head_size, const char *kind,
+                         const struct section *sections, size_t n)
+{
     uint64_t offset = head_size;
-    for (size_t i = 0; i < n_sections; i++) {
+    for (size_t i = 0; i < n; i++) {
         uint8_t *entry = head + HEADER_SIZE + i * ENTRY_SIZE;
-        const size_t length = strlen(sections[i].name);
-        memcpy(entry, sections[i].name, length < NAME_SIZE ? length : NAME_SIZE - 1);
+        memcpy(entry, sections[i].name, strlen(sections[i].name));
         store64(entry + 24, offset);
         store64(entry + 32, sections[i].size);
         store64(entry + 40, hash64(sections[i].bytes, sections[i].size));
@@ -224,14 +242,25 @@ int container_write(const char *path, const char *kind, const struct section *se
     }
     memcpy(head, magic, sizeof(magic));
     store32(head + 8, FORMAT_VERSION);
-    store32(head + 12, (uint32_t)n_sections);
+    store32(head + 12, (uint32_t)n);
     store64(head + 16, offset);
-    store64(head + 24, hash64(head + HEADER_SIZE, n_sections * ENTRY_SIZE));
     memcpy(head + 32, kind, strlen(kind));
+    store64(head + 24, hash64(head + CHECKED_FROM, head_size - CHECKED_FROM));
+}
 
+int container_write(const char *path, const char *kind, const struct section *sections,
+                    size_t n_sections)
+{
+    int error = check_names(path, kind, sections, n_sections);
+    if (error < 0)
+        return error;
+    const size_t head_size = HEADER_SIZE + n_sections * ENTRY_SIZE;
+    uint8_t *head = calloc(1, head_size);
+    if (!head)
+        return error_set(BPNET_ENOMEM, "%s: no memory for its header", path);
+    compose_head(head, head_size, kind, sections, n_sections);
     struct outfile out;
-    int error = outfile_open(&out, path);
-    if (error == BPNET_OK) {
+    if ((error = outfile_open(&out, path)) == BPNET_OK) {
         if ((error = outfile_write(&out, head, head_size)) < 0 ||
             (error = write_sections(&out, sections, n_sections)) < 0)
             outfile_abort(&out);

@@ -6,7 +6,7 @@
  *        8     4  format version, 1
  *       12     4  number of sections n, at most 4096
  *       16     8  size of the whole file in bytes
- *       24     8  XXH3-64 of the section table
+ *       24     8  XXH3-64 of what follows it up to the first section: kind and table
  *       32    32  kind of file, NUL-padded: "model", "checkpoint", …
  *       64  64*n  section table; each entry:
  *                   0  24  name, NUL-padded: "graph", "weights", …
@@ -16,8 +16,9 @@
  *                  48  16  zero
  *   then the sections' bytes in table order, zero-padded to multiples of 64.
  *
- * Numbers are little-endian. Unknown sections are skipped. A reader checks the header, the table
- * and every section's bounds at opening, and a section's checksum when it is first asked for.
+ * Numbers are little-endian. Unknown sections are skipped. A reader checks the header, the table,
+ * every section's place and the padding at opening, and a section's checksum when it is asked for:
+ * no bit of a file can change unnoticed.
  */
 #ifndef IO_CONTAINER_H
 #define IO_CONTAINER_H
@@ -59,7 +60,7 @@ struct section {
     size_t size;
 };
 
-/* Write a file in one go, atomically. */
+/* Write a file in one go, atomically. Names are of 1 to 23 bytes, each used once. */
 int container_write(const char *path, const char *kind, const struct section *sections,
                     size_t n_sections);
 

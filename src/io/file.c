@@ -1,7 +1,9 @@
 /* Reading whole files and writing whole ones: an output gets its name only when it is complete. */
 #include "io/file.h"
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -17,30 +19,41 @@
 
 /* ---- reading ----------------------------------------------------------------------------- */
 
-/* Pipes and devices cannot be mapped: read them, at most `limit` bytes. */
+/* Pipes and devices cannot be mapped, and some never end. */
+static const size_t max_stream = (size_t)1 << 30;
+
+enum { FIRST_CAPACITY = 64 << 10, ALIGNMENT = 64 /* as a mapping's sections have it */ };
+
+static uint8_t *grow(uint8_t *bytes, size_t size, size_t capacity)
+{
+    uint8_t *grown = aligned_alloc(ALIGNMENT, capacity);
+    if (grown && size)
+        memcpy(grown, bytes, size);
+    free(bytes);
+    return grown;
+}
+
 static int read_stream(struct file_view *view, int fd, const char *path, size_t limit)
 {
     uint8_t *bytes = NULL;
     size_t size = 0, capacity = 0;
+    if (limit > max_stream)
+        limit = max_stream;
     for (;;) {
         if (size == capacity) {
-            capacity = capacity ? capacity * 2 : 64 << 10;
-            uint8_t *grown = realloc(bytes, capacity);
-            if (!grown) {
-                free(bytes);
+            capacity = capacity ? capacity * 2 : FIRST_CAPACITY;
+            if (!(bytes = grow(bytes, size, capacity)))
                 return error_set(BPNET_ENOMEM, "%s: no memory for %zu bytes", path, capacity);
-            }
-            bytes = grown;
         }
         const ssize_t got = read(fd, bytes + size, capacity - size);
         if (got < 0 && errno == EINTR)
             continue;
-        if (got < 0) {
+        if (got <= 0) {
+            if (got == 0)
+                break;
             free(bytes);
             return error_set_errno(BPNET_EIO, "%s: cannot read", path);
         }
-        if (got == 0)
-            break;
         size += (size_t)got;
         if (size > limit) {
             free(bytes);
@@ -90,58 +103,84 @@ void file_view_close(struct file_view *view)
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
-/* Devices such as /dev/full and /dev/stdout are written to directly: they cannot be renamed over.
+/* "<path>.XXXXXX": a file of our own with the permissions an ordinary new file would get. */
+static int create_temporary(char **name, const char *path)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    enum { ATTEMPTS = 100, SUFFIX = 6 };
+    const size_t length = strlen(path);
+    char *temporary = malloc(length + 1 + SUFFIX + 1);
+    *name = temporary;
+    if (!temporary)
+        return -1;
+    memcpy(temporary, path, length);
+    temporary[length] = '.';
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const int64_t seed[] = {clock_ns(), getpid(), (int64_t)(uintptr_t)name, attempt};
+        uint64_t drawn = hash64(seed, sizeof(seed));
+        for (size_t i = 0; i < SUFFIX; i++, drawn /= sizeof(letters) - 1)
+            temporary[length + 1 + i] = letters[drawn % (sizeof(letters) - 1)];
+        temporary[length + 1 + SUFFIX] = '\0';
+        const int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
+/*
+ * Devices such as /dev/full and /dev/stdout are written to directly: they cannot be renamed over.
+ * A link to a file keeps pointing there, and a file that is replaced keeps its permissions.
  */
-static bool is_special(const char *path)
+static int create(struct outfile *out, const char *path)
 {
     struct stat info;
-    return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+    const bool there = stat(path, &info) == 0;
+    if (there && !S_ISREG(info.st_mode)) {
+        out->stream = fopen(path, "wb");
+        return out->stream ? 0 : -1;
+    }
+    char *target = there ? realpath(path, NULL) : NULL;
+    if (target) {
+        free(out->path);
+        out->path = target;
+    }
+    const int fd = create_temporary(&out->temporary, out->path);
+    if (fd < 0) {
+        free(out->temporary);
+        out->temporary = NULL; /* nothing to remove */
+        return -1;
+    }
+    if (there)
+        fchmod(fd, info.st_mode & 0777);
+    out->stream = fdopen(fd, "wb");
+    if (!out->stream)
+        close(fd);
+    return out->stream ? 0 : -1;
 }
 
 int outfile_open(struct outfile *out, const char *path)
 {
     *out = (struct outfile){0};
+    if (!*path)
+        return error_set(BPNET_ECREATE, "an output file without a name");
     if (folder_exists(path))
         return error_set(BPNET_ECREATE, "%s: is a folder, expected a file to write", path);
     out->path = str_copy(path);
     if (!out->path)
         return BPNET_ENOMEM;
-    if (is_special(path)) {
-        out->stream = fopen(path, "wb");
-    } else {
-        struct str name = {0};
-        str_printf(&name, "%s.XXXXXX", path);
-        if (str_status(&name) < 0) {
-            outfile_abort(out);
-            return BPNET_ENOMEM;
-        }
-        out->temporary = name.text;
-        const int fd = mkstemp(out->temporary);
-        if (fd < 0) {
-            const int error = error_set_errno(BPNET_ECREATE, "%s: cannot create", path);
-            free(out->temporary);
-            out->temporary = NULL;
-            outfile_abort(out);
-            return error;
-        }
-        const mode_t mask = umask(0);
-        umask(mask);
-        fchmod(fd, 0666 & ~mask);
-        out->stream = fdopen(fd, "wb");
-        if (!out->stream)
-            close(fd);
-    }
-    if (!out->stream) {
-        const int error = error_set_errno(BPNET_ECREATE, "%s: cannot create", path);
-        outfile_abort(out);
-        return error;
-    }
-    return BPNET_OK;
+    if (create(out, path) == 0)
+        return BPNET_OK;
+    const int error = error_set_errno(BPNET_ECREATE, "%s: cannot create", path);
+    outfile_abort(out);
+    return error;
 }
 
 static int write_failed(struct outfile *out)
 {
-    out->failed = true;
+    if (!out->failed)
+        out->failed = errno;
+    errno = out->failed;
     return error_set_errno(BPNET_EIO, "%s: cannot write", out->path);
 }
 
@@ -161,39 +200,58 @@ int outfile_printf(struct outfile *out, const char *format, ...)
     return written < 0 ? write_failed(out) : BPNET_OK;
 }
 
-/* The rename is durable only once the folder is on the disk too. */
-static void sync_folder(const char *path)
+/*
+ * Why a write that went past us to the stream failed: the stream only knows that it did. The file
+ * is lost anyway, so another write to it may tell.
+ */
+static int reason(const struct outfile *out)
 {
-    char *folder = path_folder(path);
-    const int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
+    static const char zeros[4096];
+    if (out->temporary && write(fileno(out->stream), zeros, sizeof(zeros)) < 0)
+        return errno;
+    return EIO;
+}
+
+/* Everything to the disk, and the file closed. */
+static int finish(struct outfile *out)
+{
+    if (!out->failed && ferror(out->stream))
+        out->failed = reason(out);
+    if (out->failed || fflush(out->stream) != 0 ||
+        (out->temporary && fsync(fileno(out->stream)) != 0))
+        return write_failed(out);
+    FILE *stream = out->stream;
+    out->stream = NULL;
+    return fclose(stream) == 0 ? BPNET_OK : write_failed(out);
+}
+
+/* The rename lasts only once the folder is on the disk, too; not every file system can say so. */
+static int sync_folder(struct outfile *out)
+{
+    char *folder = path_folder(out->path);
+    if (!folder)
+        return BPNET_ENOMEM;
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     free(folder);
+    if (fd < 0)
+        return BPNET_OK; /* a folder one may write to but not read */
+    const bool failed = fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP;
+    const int error = failed ? write_failed(out) : BPNET_OK;
+    close(fd);
+    return error;
 }
 
 int outfile_commit(struct outfile *out)
 {
-    int error = BPNET_OK;
-    if (out->failed || ferror(out->stream))
-        error = error_set(BPNET_EIO, "%s: cannot write: %s", out->path, "an earlier write failed");
-    else if (fflush(out->stream) != 0 || (out->temporary && fsync(fileno(out->stream)) != 0))
-        error = write_failed(out);
-    if (error < 0) {
-        outfile_abort(out);
-        return error;
-    }
-    FILE *stream = out->stream;
-    out->stream = NULL;
-    if (fclose(stream) != 0)
-        error = write_failed(out);
-    else if (out->temporary && rename(out->temporary, out->path) != 0)
-        error = error_set_errno(BPNET_ECREATE, "%s: cannot give the file its name", out->path);
+    int error = finish(out);
     if (error == BPNET_OK && out->temporary) {
-        free(out->temporary);
-        out->temporary = NULL;
-        sync_folder(out->path);
+        if (rename(out->temporary, out->path) != 0) {
+            error = error_set_errno(BPNET_ECREATE, "%s: cannot give the file its name", out->path);
+        } else {
+            free(out->temporary);
+            out->temporary = NULL;
+            error = sync_folder(out);
+        }
     }
     outfile_abort(out);
     return error;
@@ -239,6 +297,8 @@ bool folder_exists(const char *path)
 
 int folder_create(const char *path)
 {
+    if (!*path)
+        return error_set(BPNET_ECREATE, "a folder without a name");
     char *partial = str_copy(path);
     if (!partial)
         return BPNET_ENOMEM;

@@ -14,20 +14,24 @@ struct file_view {
     bool mapped;
 };
 
-/* `limit` is the largest size accepted (BPNET_ELIMIT beyond). A zeroed view may be closed. */
+/*
+ * `limit` is the largest size accepted (BPNET_ELIMIT beyond; at most 1 GiB of a pipe or device).
+ * The bytes are aligned to 64. A zeroed view may be closed.
+ */
 int file_view_open(struct file_view *view, const char *path, size_t limit);
 void file_view_close(struct file_view *view);
 
 /*
- * An output under construction: written to a temporary file in the same folder, and given its name
- * only by outfile_commit(), after everything has reached the disk. Any failure, or
- * outfile_abort(), leaves what was there before.
+ * An output under construction: written to a temporary file "<path>.XXXXXX" in the same folder, and
+ * given its name only by outfile_commit(), after everything has reached the disk. Any failure, or
+ * outfile_abort(), leaves what was there before. Writing to `stream` oneself is fine: the commit
+ * sees what failed. Devices and pipes (/dev/stdout) are written to directly.
  */
 struct outfile {
     FILE *stream;
     char *path;
     char *temporary;
-    bool failed;
+    int failed; /* errno of the first write that failed */
 };
 
 int outfile_open(struct outfile *out, const char *path);
@@ -46,8 +50,9 @@ bool file_exists(const char *path);
 bool folder_exists(const char *path);
 
 /*
- * The names in a folder that end in one of `suffixes` (lower-cased comparison; NULL: all), sorted
- * by byte order. The array and the names are one allocation: free(names).
+ * The names in a folder that end in one of `suffixes` (lower case, compared without regard to it;
+ * NULL: all), sorted by byte order, without hidden ones. The array and the names are one
+ * allocation: free(names).
  */
 int folder_list(char ***names, size_t *n, const char *path, const char *const *suffixes);
 

@@ -87,13 +87,16 @@ const struct json *json_get(const struct json *object, const char *key)
 
 const char *json_key_at(const struct json *object, size_t index, const struct json **value)
 {
-    json_t *mutable = (json_t *)(uintptr_t)object;
-    void *member = json_object_iter(mutable);
-    while (member && index-- > 0)
-        member = json_object_iter_next(mutable, member);
+    const char *key;
+    const struct json *found;
+    void *at = NULL;
+    bool there;
+    do
+        there = json_next(object, &at, &key, &found);
+    while (there && index-- > 0);
     if (value)
-        *value = member ? from(json_object_iter_value(member)) : NULL;
-    return member ? json_object_iter_key(member) : NULL;
+        *value = found;
+    return key;
 }
 
 bool json_next(const struct json *object, void **at, const char **key, const struct json **value)
@@ -190,7 +193,7 @@ int json_need_array(const struct json **out, const struct json *object, const ch
 int json_need_numbers(double *out, size_t n, const struct json *object, const char *key,
                       const char *where)
 {
-    const struct json *v;
+    const struct json *v = NULL;
     const int error = json_need_array(&v, object, key, where);
     if (error < 0)
         return error;
@@ -206,16 +209,4 @@ int json_need_numbers(double *out, size_t n, const struct json *object, const ch
         out[i] = json_as_number(element);
     }
     return BPNET_OK;
-}
-
-static int append_chunk(const char *bytes, size_t n, void *ctx)
-{
-    str_append_bytes(ctx, bytes, n);
-    return 0;
-}
-
-void json_print(struct str *out, const struct json *v)
-{
-    if (!v || json_dump_callback(of(v), append_chunk, out, JSON_ENCODE_ANY | JSON_COMPACT) < 0)
-        str_append(out, "null");
 }

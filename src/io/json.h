@@ -27,7 +27,9 @@ enum json_kind {
     JSON_KIND_OBJECT
 };
 
-/* Nesting is limited to 2048 levels. `name` is for messages: "<name>:<line>:<column>: …". */
+enum { JSON_MAX_DEPTH = 2048 }; /* levels of nesting that are parsed */
+
+/* `name` is for messages: "<name>:<line>:<column>: …". */
 int json_parse(struct json **out, const char *bytes, size_t size, const char *name);
 int json_load(struct json **out, const char *path, size_t limit);
 void json_free(struct json *root); /* NULL is allowed */
@@ -42,9 +44,8 @@ const char *json_key_at(const struct json *object, size_t index, const struct js
 
 /* All members, in file order: for (void *at = NULL; json_next(object, &at, &key, &value);) */
 bool json_next(const struct json *object, void **at, const char **key, const struct json **value);
-double json_as_number(const struct json *v); /* integer or real; 0 otherwise */
-int64_t json_as_integer(
-    const struct json *v); /* integer, or a real with an integral value; else 0 */
+double json_as_number(const struct json *v);      /* integer or real; 0 otherwise */
+int64_t json_as_integer(const struct json *v);    /* json_is_integral(), or 0 */
 const char *json_as_string(const struct json *v); /* "" if it is not a string */
 bool json_is_numeric(const struct json *v);
 bool json_is_integral(const struct json *v);
@@ -61,9 +62,6 @@ int json_need_array(const struct json **out, const struct json *object, const ch
                     const char *where);
 int json_need_numbers(double *out, size_t n, const struct json *object, const char *key,
                       const char *where);
-
-/* The value as compact JSON text. */
-void json_print(struct str *out, const struct json *v);
 
 /* ---- large files ------------------------------------------------------------------------- */
 
@@ -89,13 +87,16 @@ enum { JSON_MAX_ELEMENT = 64 << 20 };
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
-/* Writes to a stream or a string; commas, escapes and indentation are its business. */
+/*
+ * Writes to a stream or a string; commas, escapes and indentation are its business. What is not
+ * UTF-8 in a text (a file's name) becomes U+FFFD. Failures stay in ferror() or str_status().
+ */
 struct json_writer {
     FILE *stream; /* one of these two */
     struct str *text;
     int indent; /* spaces a level; 0: one line */
     int depth;
-    bool first[64];
+    bool first[JSON_MAX_DEPTH + 64]; /* a parsed value may be written inside some levels */
     bool after_key;
 };
 
@@ -106,9 +107,10 @@ void json_end_array(struct json_writer *w);
 void json_write_key(struct json_writer *w, const char *key);
 void json_write_string(struct json_writer *w, const char *text);
 void json_write_integer(struct json_writer *w, int64_t value);
-void json_write_number(struct json_writer *w,
-                       double value); /* shortest that reads back equal; NaN: null */
-void json_write_float(struct json_writer *w, float value); /* the same for a float */
+
+/* The fewest digits that read back equal; NaN and infinities are null. */
+void json_write_number(struct json_writer *w, double value);
+void json_write_float(struct json_writer *w, float value);
 void json_write_bool(struct json_writer *w, bool value);
 void json_write_null(struct json_writer *w);
 void json_write_raw(struct json_writer *w, const char *json); /* must be valid JSON */

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 1 << 20, MAX_DEPTH = 512, KEY_SIZE = 256 };
+enum { CHUNK = 1 << 20, KEY_SIZE = 256 };
 
 struct scanner {
     const char *path;
@@ -105,7 +105,7 @@ static void in_string(struct progress *v, char c)
 static size_t scan(struct progress *v, const char *bytes, size_t n)
 {
     size_t i = 0;
-    while (i < n && !v->ended && v->depth <= MAX_DEPTH) {
+    while (i < n && !v->ended && v->depth <= JSON_MAX_DEPTH) {
         const char c = bytes[i];
         v->lines += c == '\n';
         if (v->in_string) {
@@ -144,9 +144,9 @@ static int take_value(struct scanner *s, bool keep)
         if (s->value.length > JSON_MAX_ELEMENT)
             return error_set(BPNET_ELIMIT, "%s:%zu: one element of more than %d MiB", s->path,
                              s->line, JSON_MAX_ELEMENT >> 20);
-        if (v.depth > MAX_DEPTH)
+        if (v.depth > JSON_MAX_DEPTH)
             return error_set(BPNET_EFORMAT, "%s:%zu: nested deeper than %d levels", s->path,
-                             s->line + v.lines, MAX_DEPTH);
+                             s->line + v.lines, JSON_MAX_DEPTH);
     }
     s->line += v.lines;
     return v.begun ? str_status(&s->value) : fail(s, "a value");

@@ -79,6 +79,29 @@ void json_end_array(struct json_writer *w)
     end(w, "]");
 }
 
+/* How many bytes the UTF-8 character at `c` has, 0 if it is none (RFC 3629, section 4). */
+static size_t utf8_length(const unsigned char *c)
+{
+    static const struct {
+        unsigned char first, last, second_min, second_max, length;
+    } forms[] = {
+        {0x00, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (*c < forms[i].first || *c > forms[i].last)
+            continue;
+        if (forms[i].length > 1 && (c[1] < forms[i].second_min || c[1] > forms[i].second_max))
+            return 0;
+        for (size_t k = 2; k < forms[i].length; k++)
+            if ((c[k] & 0xc0) != 0x80)
+                return 0;
+        return forms[i].length;
+    }
+    return 0;
+}
+
 static void put_string(struct json_writer *w, const char *text)
 {
     static const char *const escapes[128] = {
@@ -86,16 +109,20 @@ static void put_string(struct json_writer *w, const char *text)
         ['\t'] = "\\t", ['\b'] = "\\b",  ['\f'] = "\\f",
     };
     put(w, "\"", 1);
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+    for (const unsigned char *c = (const unsigned char *)text; *c;) {
+        const size_t length = utf8_length(c);
         char code[8];
-        if (*c < 128 && escapes[*c]) {
+        if (length == 0) {
+            put_text(w, "\xef\xbf\xbd");
+        } else if (*c < 128 && escapes[*c]) {
             put_text(w, escapes[*c]);
         } else if (*c < 32 || *c == 127) {
             snprintf(code, sizeof(code), "\\u%04x", *c);
             put_text(w, code);
         } else {
-            put(w, (const char *)c, 1);
+            put(w, (const char *)c, length);
         }
+        c += length ? length : 1;
     }
     put(w, "\"", 1);
 }
@@ -171,8 +198,28 @@ void json_write_raw(struct json_writer *w, const char *json)
 
 void json_write_value(struct json_writer *w, const struct json *v)
 {
-    struct str text = {0};
-    json_print(&text, v);
-    json_write_raw(w, str_text(&text));
-    str_free(&text);
+    const char *key;
+    const struct json *member;
+    switch (json_kind(v)) {
+    case JSON_KIND_OBJECT:
+        json_begin_object(w);
+        for (void *at = NULL; json_next(v, &at, &key, &member);) {
+            json_write_key(w, key);
+            json_write_value(w, member);
+        }
+        json_end_object(w);
+        break;
+    case JSON_KIND_ARRAY:
+        json_begin_array(w);
+        for (size_t i = 0; i < json_length(v); i++)
+            json_write_value(w, json_at(v, i));
+        json_end_array(w);
+        break;
+    case JSON_KIND_STRING: json_write_string(w, json_as_string(v)); break;
+    case JSON_KIND_INTEGER: json_write_integer(w, json_as_integer(v)); break;
+    case JSON_KIND_REAL: json_write_number(w, json_as_number(v)); break;
+    case JSON_KIND_TRUE:
+    case JSON_KIND_FALSE: json_write_bool(w, json_kind(v) == JSON_KIND_TRUE); break;
+    case JSON_KIND_NULL: json_write_null(w); break;
+    }
 }
