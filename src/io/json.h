@@ -63,6 +63,9 @@ int json_need_array(const struct json **out, const struct json *object, const ch
 int json_need_numbers(double *out, size_t n, const struct json *object, const char *key,
                       const char *where);
 
+/* The value as compact JSON text. */
+void json_print(struct str *out, const struct json *v);
+
 /* ---- large files ------------------------------------------------------------------------- */
 
 /*
@@ -94,7 +97,7 @@ enum { JSON_MAX_ELEMENT = 64 << 20 };
 struct json_writer {
     FILE *stream; /* one of these two */
     struct str *text;
-    int indent; /* spaces a level; 0: one line */
+    int indent; /* spaces a level; 0: one line; -1: one without spaces */
     int depth;
     bool first[JSON_MAX_DEPTH + 64]; /* a parsed value may be written inside some levels */
     bool after_key;

@@ -21,7 +21,7 @@ static void put_text(struct json_writer *w, const char *text)
 
 static void new_line(struct json_writer *w)
 {
-    if (w->indent == 0)
+    if (w->indent <= 0)
         return;
     put(w, "\n", 1);
     for (int i = 0; i < w->indent * w->depth; i++)
@@ -38,7 +38,7 @@ static void before_value(struct json_writer *w)
     if (w->depth == 0)
         return;
     if (!w->first[w->depth])
-        put_text(w, w->indent ? "," : ", ");
+        put_text(w, w->indent == 0 ? ", " : ",");
     w->first[w->depth] = false;
     new_line(w);
 }
@@ -131,7 +131,7 @@ void json_write_key(struct json_writer *w, const char *key)
 {
     before_value(w);
     put_string(w, key);
-    put(w, ": ", 2);
+    put_text(w, w->indent < 0 ? ":" : ": ");
     w->after_key = true;
 }
 
@@ -222,4 +222,10 @@ void json_write_value(struct json_writer *w, const struct json *v)
     case JSON_KIND_FALSE: json_write_bool(w, json_kind(v) == JSON_KIND_TRUE); break;
     case JSON_KIND_NULL: json_write_null(w); break;
     }
+}
+
+void json_print(struct str *out, const struct json *v)
+{
+    struct json_writer w = {.text = out, .indent = -1};
+    json_write_value(&w, v);
 }
