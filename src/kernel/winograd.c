@@ -6,11 +6,16 @@
  */
 #include "kernel/winograd.h"
 
+#include <string.h>
+
 enum {
     BATCH_BYTES = 512 * 1024, /* of transformed source and sums */
     MIN_BATCH = 28,           /* tiles; fewer would read the weights too often */
     PATCH_COST = 170,         /* vector operations of a transform, per vector of channels */
-    RESULT_COST = 150
+    RESULT_COST = 150,
+    MAX_LANES = 16, /* of any level */
+    SOURCES = 16,   /* channels whose weights are transformed at once */
+    PIECE_TAPS = WINOGRAD_PIECE * WINOGRAD_PIECE
 };
 
 /* Sizes that follow from a pass. */
@@ -82,61 +87,39 @@ size_t winograd_packed(const struct conv_pass *pass, int lanes)
            (size_t)p.target_width;
 }
 
-/* The values of g0 + g1 t + g2 t^2 at the points, each divided by its Lagrange factor. */
-static void transform_taps(float out[WINOGRAD_PATCH], float g0, float g1, float g2)
-{
-    const float a = WINOGRAD_A, b = WINOGRAD_B;
-    const float at_0 = 1.0F / (a * a * b * b);
-    const float at_a = 1.0F / (2.0F * a * a * (a * a - b * b));
-    const float at_b = 1.0F / (2.0F * b * b * (b * b - a * a));
-    const float even_a = at_a * (g0 + a * a * g2);
-    const float even_b = at_b * (g0 + b * b * g2);
-    const float odd_a = at_a * a * g1;
-    const float odd_b = at_b * b * g1;
-    out[0] = at_0 * g0;
-    out[1] = even_a + odd_a;
-    out[2] = even_a - odd_a;
-    out[3] = even_b + odd_b;
-    out[4] = even_b - odd_b;
-    out[5] = g2;
-}
+/* A block of weights to transform: some sources by `width` targets (whole vectors of them). */
+struct weights {
+    const float *first; /* of the block's first pair of channels, tap 0 */
+    ptrdiff_t source_step, target_step;
+    int n_sources, n_targets, width;
+};
 
-/* One pair of channels: out[p * step] for the 36 points. */
-static void transform_piece(float *out, ptrdiff_t step,
-                            const float taps[WINOGRAD_PIECE][WINOGRAD_PIECE])
+/* out[(source * 9 + tap) * width + target]; the sources are few, so that memory is read in lines.
+ */
+static void gather_tap(const struct weights *block, ptrdiff_t offset, float *out)
 {
-    float columns[WINOGRAD_PIECE][WINOGRAD_PATCH];
-    for (int x = 0; x < WINOGRAD_PIECE; x++)
-        transform_taps(columns[x], taps[0][x], taps[1][x], taps[2][x]);
-    for (int y = 0; y < WINOGRAD_PATCH; y++) {
-        float row[WINOGRAD_PATCH];
-        transform_taps(row, columns[0][y], columns[1][y], columns[2][y]);
-        for (int x = 0; x < WINOGRAD_PATCH; x++)
-            out[(y * WINOGRAD_PATCH + x) * step] = row[x];
+    const ptrdiff_t step = (ptrdiff_t)PIECE_TAPS * block->width;
+    for (int k = 0; k < block->n_targets; k++) {
+        const float *in = block->first + offset + k * block->target_step;
+        for (int source = 0; source < block->n_sources; source++)
+            out[source * step + k] = in[source * block->source_step];
     }
 }
 
-/* The taps of a piece between two channels; the gradient's kernel is turned by 180 degrees. */
-static void piece_taps(const struct conv_pass *pass, const float *w, int piece_y, int piece_x,
-                       int source, int target, float taps[WINOGRAD_PIECE][WINOGRAD_PIECE])
+/* All taps of a piece, zeros beyond the kernel; the gradient's kernel is turned by 180 degrees. */
+static void gather_piece(const struct conv_pass *pass, const struct weights *block, int piece_y,
+                         int piece_x, float *out)
 {
-    for (int i = 0; i < WINOGRAD_PIECE; i++) {
-        for (int j = 0; j < WINOGRAD_PIECE; j++) {
-            const int y = piece_y * WINOGRAD_PIECE + i;
-            const int x = piece_x * WINOGRAD_PIECE + j;
-            taps[i][j] = 0.0F;
-            if (y >= pass->kernel_h || x >= pass->kernel_w)
-                continue;
-            if (pass->backward) {
-                const int tap = (pass->kernel_h - 1 - y) * pass->kernel_w + pass->kernel_w - 1 - x;
-                taps[i][j] =
-                    w[((ptrdiff_t)tap * pass->target_c + target) * pass->source_c + source];
-            } else {
-                const int tap = y * pass->kernel_w + x;
-                taps[i][j] =
-                    w[((ptrdiff_t)tap * pass->source_c + source) * pass->target_c + target];
-            }
-        }
+    const ptrdiff_t tap_size = (ptrdiff_t)pass->source_c * pass->target_c;
+    const int last = pass->kernel_h * pass->kernel_w - 1;
+    memset(out, 0, sizeof(*out) * (size_t)(SOURCES * PIECE_TAPS) * (size_t)block->width);
+    for (int i = 0; i < PIECE_TAPS; i++) {
+        const int y = piece_y * WINOGRAD_PIECE + i / WINOGRAD_PIECE;
+        const int x = piece_x * WINOGRAD_PIECE + i % WINOGRAD_PIECE;
+        const int tap = y * pass->kernel_w + x;
+        if (y < pass->kernel_h && x < pass->kernel_w)
+            gather_tap(block, (pass->backward ? last - tap : tap) * tap_size,
+                       out + i * block->width);
     }
 }
 
@@ -144,24 +127,28 @@ static void piece_taps(const struct conv_pass *pass, const float *w, int piece_y
  * (piece, point, block of target channels, source channel, channel in the block): each point is a
  * stream as the register tiles read it.
  */
-void winograd_pack(const struct conv_pass *pass, int lanes, const float *w, float *packed)
+void winograd_pack(const struct conv_pass *pass, const struct winograd_level *level, const float *w,
+                   float *packed)
 {
+    float taps[SOURCES * PIECE_TAPS * CONV_MAX_VECTORS * MAX_LANES];
+    const int lanes = level->conv->lanes;
     const struct plan p = plan_of(pass, lanes);
     const int vectors = (int)p.target_width / lanes;
     const ptrdiff_t point = pass->source_c * p.target_width;
-    for (int piece = 0; piece < p.pieces_y * p.pieces_x;
-         piece++, packed += WINOGRAD_POINTS * point) {
-        float *block = packed;
-        for (int v = 0, n; v < vectors; v += n, block += (ptrdiff_t)n * lanes * pass->source_c) {
+    struct weights block = {.source_step = pass->backward ? 1 : pass->target_c,
+                            .target_step = pass->backward ? pass->source_c : 1};
+    for (int piece = 0; piece < p.pieces_y * p.pieces_x; piece++) {
+        float *out = packed + piece * WINOGRAD_POINTS * point;
+        for (int v = 0, n; v < vectors; v += n) {
             n = conv_vectors(vectors - v);
-            for (int source = 0; source < pass->source_c; source++) {
-                for (int k = 0; k < n * lanes; k++) {
-                    float taps[WINOGRAD_PIECE][WINOGRAD_PIECE] = {{0}};
-                    if (v * lanes + k < pass->target_c)
-                        piece_taps(pass, w, piece / p.pieces_x, piece % p.pieces_x, source,
-                                   v * lanes + k, taps);
-                    transform_piece(block + (ptrdiff_t)source * n * lanes + k, point, taps);
-                }
+            block.width = n * lanes;
+            block.n_targets = smaller(block.width, pass->target_c - v * lanes);
+            for (int source = 0; source < pass->source_c; source += SOURCES) {
+                block.n_sources = smaller(SOURCES, pass->source_c - source);
+                block.first = w + source * block.source_step + v * lanes * block.target_step;
+                gather_piece(pass, &block, piece / p.pieces_x, piece % p.pieces_x, taps);
+                for (int i = 0; i < block.n_sources; i++, out += block.width)
+                    level->taps(taps + i * PIECE_TAPS * block.width, block.width, out, point);
             }
         }
     }

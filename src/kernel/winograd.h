@@ -40,6 +40,8 @@ struct winograd_square {
 struct winograd_level {
     const struct conv_tiles *conv;
     const struct dw_tiles *dw;
+    /* 3x3 taps x `width` pairs of channels, whole vectors of them. */
+    void (*taps)(const float *taps, int width, float *out, ptrdiff_t point);
     /* 6x6 pixels of a source map. */
     void (*patch)(const struct winograd_square *s, const float *map, int channels, float *out,
                   ptrdiff_t point);
@@ -58,7 +60,8 @@ struct winograd_level {
 bool winograd_suits(const struct conv_pass *pass, int lanes);
 
 size_t winograd_packed(const struct conv_pass *pass, int lanes);
-void winograd_pack(const struct conv_pass *pass, int lanes, const float *w, float *packed);
+void winograd_pack(const struct conv_pass *pass, const struct winograd_level *level, const float *w,
+                   float *packed);
 size_t winograd_scratch(const struct conv_pass *pass, int lanes);
 void winograd_run(const struct conv_pass *pass, const struct winograd_level *level,
                   const float *source, const float *packed, const struct conv_finish *finish,

@@ -10,9 +10,9 @@
 #include "kernel/winograd.h"
 
 enum {
-    IN_BLOCK = 16,      /* input channels of a tile */
+    IN_BLOCK = 8,       /* input channels of a tile */
     OUT_VECTORS = 4,    /* vectors of output channels of a tile, at most */
-    TOGETHER = 4,       /* tiles done together, at most */
+    TOGETHER = 8,       /* tiles done together, at most */
     BATCH = 32,         /* squares transformed at once */
     PATCH_COST = 170,   /* vector operations of a transform, per vector of channels */
     WEIGHTS_COST = 170, /* and of the transform back, per vector of weights */
@@ -56,7 +56,7 @@ static struct plan plan_of(const struct conv_geometry *g, int lanes)
     };
     p.out_blocks = divide_up(p.vectors, OUT_VECTORS);
     p.batch = smaller(BATCH, p.squares_y * p.squares_x);
-    p.in_width = smaller(TOGETHER, p.in_blocks) * IN_BLOCK;
+    p.in_width = (ptrdiff_t)divide_up(smaller(TOGETHER, p.in_blocks) * IN_BLOCK, lanes) * lanes;
     p.out_width = divide_up(p.vectors, p.out_blocks) * lanes;
     p.in_point = p.batch * p.in_width + lanes;
     p.out_point = p.batch * p.out_width + lanes;

@@ -354,6 +354,13 @@ static void bench_dw(void *ctx)
         b->k->conv_dw(&b->g, b->x, b->y, b->w, tile, band_end(tile, step, n_tiles), b->scratch);
 }
 
+static void bench_packs(void *ctx)
+{
+    const struct bench_case *b = ctx;
+    b->k->conv_dx_pack(&b->g, b->w, b->packed);
+    b->k->conv_pack(&b->g, b->w, b->packed);
+}
+
 static float *bench_floats(size_t n)
 {
     float *p = aligned_alloc(64, (n * sizeof(*p) + 63) / 64 * 64 + 64);
@@ -383,7 +390,7 @@ static void bench_layer(const struct bench *bench, const struct conv_geometry *g
         .packed = bench_floats(forward > backward ? forward : backward),
         .scratch = bench_floats(most),
     };
-    k->conv_pack(g, b.w, b.packed);
+    const double pack_time = bench_time(bench_packs, &b);
     const double forward_rate = macs(g) / bench_time(bench_forward, &b);
     const double dw_rate = macs(g) / bench_time(bench_dw, &b);
     k->conv_dx_pack(g, b.w, b.packed);
@@ -393,7 +400,7 @@ static void bench_layer(const struct bench *bench, const struct conv_geometry *g
     const double rates[] = {forward_rate, dx_rate, dw_rate};
     for (int i = 0; i < 3; i++)
         printf(" %6.1f %3.0f %% |", rates[i] * 1e-9, 100.0 * rates[i] / bench->ceiling);
-    printf("\n");
+    printf(" %7.3f |\n", pack_time * 1e3);
     free(b.x);
     free(b.y);
     free(b.w);

@@ -152,6 +152,7 @@ static const struct dw_tiles dw_tiles = {
 static const struct winograd_level winograd_level = {
     .conv = &conv_tiles,
     .dw = &dw_tiles,
+    .taps = winograd_taps,
     .patch = winograd_patch,
     .result = winograd_result,
     .grad = winograd_grad,
@@ -186,7 +187,7 @@ static void conv_pack(const struct conv_geometry *g, const float *w, float *pack
 {
     const struct conv_pass pass = conv_pass_forward(g);
     if (winograd_suits(&pass, LANES))
-        winograd_pack(&pass, LANES, w, packed);
+        winograd_pack(&pass, &winograd_level, w, packed);
     else
         conv_pass_pack(&pass, LANES, w, packed);
 }
@@ -223,7 +224,7 @@ static void conv_dx_pack(const struct conv_geometry *g, const float *w, float *p
 {
     const struct conv_pass pass = conv_pass_backward(g);
     if (winograd_suits(&pass, LANES))
-        winograd_pack(&pass, LANES, w, packed);
+        winograd_pack(&pass, &winograd_level, w, packed);
     else
         conv_pass_pack(&pass, LANES, w, packed);
 }

@@ -14,6 +14,13 @@ static const float a_2 = WINOGRAD_A * WINOGRAD_A, b_2 = WINOGRAD_B * WINOGRAD_B;
 static const float a_3 = WINOGRAD_A * WINOGRAD_A * WINOGRAD_A;
 static const float b_3 = WINOGRAD_B * WINOGRAD_B * WINOGRAD_B;
 
+/* One over the Lagrange factors of 0, +-a and +-b. */
+static const float at_0 = 1.0F / (WINOGRAD_A * WINOGRAD_A * WINOGRAD_B * WINOGRAD_B);
+static const float at_a =
+    1.0F / (2.0F * WINOGRAD_A * WINOGRAD_A * (WINOGRAD_A * WINOGRAD_A - WINOGRAD_B * WINOGRAD_B));
+static const float at_b =
+    1.0F / (2.0F * WINOGRAD_B * WINOGRAD_B * (WINOGRAD_B * WINOGRAD_B - WINOGRAD_A * WINOGRAD_A));
+
 /* v * factor + w */
 INLINE vec times(float factor, vec v, vec w)
 {
@@ -62,9 +69,6 @@ INLINE void result_line(vec out[WINOGRAD_TILE], const vec m[WINOGRAD_PATCH])
 /* Four gradients as a polynomial at the points, divided by the Lagrange factors. */
 INLINE void grad_line(vec out[WINOGRAD_PATCH], const vec d[WINOGRAD_TILE])
 {
-    const float at_0 = 1.0F / (a_2 * b_2);
-    const float at_a = 1.0F / (2.0F * a_2 * (a_2 - b_2));
-    const float at_b = 1.0F / (2.0F * b_2 * (b_2 - a_2));
     const vec even_a = times(at_a * a_2, d[2], vec_mul(vec_set(at_a), d[0]));
     const vec odd_a = times(at_a * a_3, d[3], vec_mul(vec_set(at_a * point_a), d[1]));
     const vec even_b = times(at_b * b_2, d[2], vec_mul(vec_set(at_b), d[0]));
@@ -235,6 +239,42 @@ INLINE void load_sums(vec out[WINOGRAD_PATCH], const float *in, ptrdiff_t point)
     for (int y = 0; y < WINOGRAD_PATCH; y++) {
         out[y] = vec_load(in);
         in = stepped(in + WINOGRAD_PATCH * point);
+    }
+}
+
+/* Three taps as a polynomial at the points, divided by the Lagrange factors. */
+INLINE void taps_line(vec out[WINOGRAD_PATCH], vec g0, vec g1, vec g2)
+{
+    const vec even_a = times(at_a * a_2, g2, vec_mul(vec_set(at_a), g0));
+    const vec even_b = times(at_b * b_2, g2, vec_mul(vec_set(at_b), g0));
+    const vec odd_a = vec_mul(vec_set(at_a * point_a), g1);
+    const vec odd_b = vec_mul(vec_set(at_b * point_b), g1);
+    out[0] = vec_mul(vec_set(at_0), g0);
+    out[1] = vec_add(even_a, odd_a);
+    out[2] = vec_sub(even_a, odd_a);
+    out[3] = vec_add(even_b, odd_b);
+    out[4] = vec_sub(even_b, odd_b);
+    out[5] = g2;
+}
+
+static void winograd_taps(const float *taps, int width, float *out, ptrdiff_t point)
+{
+    for (int k = 0; k < width; k += LANES) {
+        vec columns[WINOGRAD_PIECE][WINOGRAD_PATCH]; /* [x][y] */
+        UNROLL
+        for (int x = 0; x < WINOGRAD_PIECE; x++) {
+            const float *from = taps + x * width + k;
+            taps_line(columns[x], vec_load(from), vec_load(from + WINOGRAD_PIECE * width),
+                      vec_load(from + 2 * WINOGRAD_PIECE * width));
+        }
+        float *to = out + k;
+        UNROLL
+        for (int y = 0; y < WINOGRAD_PATCH; y++) {
+            vec done[WINOGRAD_PATCH];
+            taps_line(done, columns[0][y], columns[1][y], columns[2][y]);
+            store_points(to, point, done);
+            to = stepped_out(to + WINOGRAD_PATCH * point);
+        }
     }
 }
 
