@@ -77,7 +77,7 @@ const struct doc_node *doc_find(const struct doc *doc, const char *path)
 
 /* ---- messages ---------------------------------------------------------------------------- */
 
-enum { MESSAGE = 600, SHOWN_BEFORE = 60, SHOWN = 100 };
+enum { MESSAGE = 600, SHOWN = 120, SHOWN_BEFORE = 70 };
 
 static bool continues_character(char c)
 {
@@ -99,33 +99,37 @@ static const char *find_line(const struct doc *doc, int line, size_t *length)
     return at;
 }
 
+static const char *next_character(const char *c, const char *end)
+{
+    for (c++; c < end && continues_character(*c); c++)
+        ;
+    return c;
+}
+
 /* The line, or of a long one the part around the column, and a caret below the column. */
 static void show_line(struct str *out, const struct doc *doc, int line, int column)
 {
     size_t length = 0;
-    const char *text = find_line(doc, line, &length);
+    const char *c = find_line(doc, line, &length), *end = c + length;
     struct str caret = {0};
-    int at = 0; /* zero-based column of the character at i */
-    str_append(out, "\n");
-    if (column > SHOWN_BEFORE + 1) {
-        str_append(out, "...");
-        str_append(&caret, "   ");
+    int at = 1, first = 1, last = (int)length;
+    if (length > SHOWN) {
+        first = column > SHOWN_BEFORE ? column - SHOWN_BEFORE : 1;
+        last = first + SHOWN - 1;
     }
-    for (size_t i = 0; i < length; i++) {
-        if (i > 0 && !continues_character(text[i]))
-            at++;
-        if (at < column - 1 - SHOWN_BEFORE)
-            continue;
-        if (at >= column - 1 - SHOWN_BEFORE + SHOWN && at >= SHOWN) {
-            str_append(out, "...");
-            break;
-        }
-        const char shown = text[i] == '\t' || (unsigned char)text[i] >= ' ' ? text[i] : ' ';
-        str_append_bytes(out, &shown, 1);
-        if (at < column - 1 && !continues_character(text[i]))
-            str_append(&caret, text[i] == '\t' ? "\t" : " ");
+    str_append(out, first > 1 ? "\n..." : "\n");
+    str_append(&caret, first > 1 ? "   " : "");
+    for (; c < end && at <= last; at++) {
+        const char *next = next_character(c, end);
+        if (at >= first && (unsigned char)*c < ' ' && *c != '\t')
+            str_append(out, " "); /* a control character */
+        else if (at >= first)
+            str_append_bytes(out, c, (size_t)(next - c));
+        if (at >= first && at < column)
+            str_append(&caret, *c == '\t' ? "\t" : " ");
+        c = next;
     }
-    str_append(out, "\n");
+    str_append(out, c < end ? "...\n" : "\n");
     str_append(out, str_text(&caret));
     str_append(out, "^");
     str_free(&caret);
@@ -189,8 +193,12 @@ void doc_warning(const struct doc *doc, const struct doc_node *node, const char 
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    print_place(&text, doc, node ? node->origin : 0, node ? node->line : 0,
-                node ? node->column : 0);
+    if (node && node->origin > 0) { /* without the value, which may be a password */
+        const char *item = doc->overrides.items[node->origin - 1];
+        str_printf(&text, "--set %.*s: ", (int)strcspn(item, "="), item);
+    } else {
+        print_place(&text, doc, 0, node ? node->line : 0, node ? node->column : 0);
+    }
     log_warning("%s%s", str_text(&text), message);
     str_free(&text);
 }
