@@ -3,47 +3,30 @@
 
 #include "base/error.h"
 #include "spec/schema.h"
+#include "spec/spec_tables.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define AT(member)   .offset = offsetof(struct category, member)
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-#define COMMON_FIELDS                                                                              \
-    {"supercategory", FIELD_ANY, FIELD_REMARK, .fallback = "null", .help = "For people."},         \
-        {"id", FIELD_ANY, FIELD_REMARK, .fallback = "1", .help = "For people."},                   \
-        {"name", FIELD_TEXT, AT(name), .fallback = "person", .help = "Of what has these joints."}, \
-        {"num_joints",                                                                             \
-         FIELD_INT,                                                                                \
-         AT(n_joints),                                                                             \
-         .fallback = "null",                                                                       \
-         .low = 1,                                                                                 \
-         .high = SKELETON_MAX_JOINTS,                                                              \
-         .help = "The number of keypoints."},                                                      \
-        {"keypoints", FIELD_TEXT_LIST, AT(keypoints),                                              \
-         .length = offsetof(struct category, n_keypoints), .help = "Their names, all different."}, \
-    {                                                                                              \
-        "skeleton_edge_names", FIELD_ANY, FIELD_REMARK, .fallback = "null",                        \
-                                                        .help = "The pairs by name, for people."   \
-    }
+#define AT(member) .offset = offsetof(struct category, member)
 
 static int read_limbs(const struct doc *doc, const struct doc_node *node, void *base);
 
-static const struct field plain_fields[] = {
-    COMMON_FIELDS,
-    {"skeleton", FIELD_ANY, FIELD_REMARK, .fallback = "null", .help = "Pairs of joints."},
+static const struct field fields[] = {
+    {"supercategory", FIELD_ANY, FIELD_REMARK, .fallback = "null", .help = "For people."},
+    {"id", FIELD_ANY, FIELD_REMARK, .fallback = "1", .help = "For people."},
+    {"name", FIELD_TEXT, AT(name), .fallback = "person", .help = "Of what has these joints."},
+    {"num_joints", FIELD_INT, AT(n_joints), .fallback = "null", .low = 1,
+     .high = SKELETON_MAX_JOINTS, .help = "The number of keypoints."},
+    {"keypoints", FIELD_TEXT_LIST, AT(keypoints), .length = offsetof(struct category, n_keypoints),
+     .help = "Their names, all different."},
+    {"skeleton", FIELD_CUSTOM, .custom = read_limbs, .fallback = "null",
+     .help = "The limbs: pairs of joints counted from 1; PAFs point from the first to the second."},
+    {"skeleton_edge_names", FIELD_ANY, FIELD_REMARK, .fallback = "null",
+     .help = "The pairs by name, for people."},
 };
 
-static const struct field skeleton_fields[] = {
-    COMMON_FIELDS,
-    {"skeleton", FIELD_CUSTOM, .custom = read_limbs,
-     .help =
-         "The limbs: pairs of joints, counted from 1; PAFs point from the first to the second."},
-};
-
-const struct schema category_plain_schema = {"categories", NULL, plain_fields, COUNT(plain_fields)};
-const struct schema category_skeleton_schema = {"categories", NULL, skeleton_fields,
-                                                COUNT(skeleton_fields)};
+const struct schema category_schema = {"categories", NULL, fields, sizeof fields / sizeof *fields};
 
 /* ---- limbs -------------------------------------------------------------------------------- */
 
@@ -76,9 +59,9 @@ static int read_limb(const struct doc *doc, const struct doc_node *pair, struct 
         return doc_error(doc, pair, BPNET_ECONFIG, "%s: found %s, expected a pair of joints",
                          doc_place(pair, place, sizeof place),
                          doc_describe(pair, found, sizeof found));
-    int err = read_end(doc, pair->first, c->n_joints, &limb[0]);
+    int err = read_end(doc, pair->first, (int)c->n_keypoints, &limb[0]);
     if (err == BPNET_OK)
-        err = read_end(doc, pair->last, c->n_joints, &limb[1]);
+        err = read_end(doc, pair->last, (int)c->n_keypoints, &limb[1]);
     if (err < 0)
         return err;
     if (limb[0] == limb[1])
@@ -96,7 +79,8 @@ static int read_limbs(const struct doc *doc, const struct doc_node *node, void *
 {
     struct category *c = base;
     char place[DOC_PLACE], found[DOC_DESCRIPTION];
-    c->n_joints = (int)c->n_keypoints;
+    if (!c->has_limbs)
+        return BPNET_OK;
     if (node->kind != DOC_LIST || node->n == 0 || node->n > SKELETON_MAX_LIMBS)
         return doc_error(doc, node, BPNET_ECONFIG,
                          "%s: found %s, expected a list of 1 to %d pairs of joints",
@@ -134,20 +118,19 @@ static int check_keypoints(const struct doc *doc, const struct doc_node *list,
 }
 
 int category_read(struct category *out, const struct doc *doc, const struct doc_node *node,
-                  bool skeleton)
+                  bool limbs)
 {
-    *out = (struct category){0};
-    int err =
-        schema_read(skeleton ? &category_skeleton_schema : &category_plain_schema, doc, node, out);
+    *out = (struct category){.has_limbs = limbs};
+    int err = schema_read(&category_schema, doc, node, out);
     if (err < 0)
         return err;
-    const struct doc_node *count = doc_get(node, "num_joints");
     err = check_keypoints(doc, doc_get(node, "keypoints"), out);
-    if (err == BPNET_OK && count && count->kind == DOC_INTEGER &&
-        count->integer != (int64_t)out->n_keypoints)
-        err =
-            doc_error(doc, count, BPNET_ECONFIG, "num_joints is %lld, but there are %zu keypoints",
-                      (long long)count->integer, out->n_keypoints);
+    if (err == BPNET_OK && out->n_joints && (size_t)out->n_joints != out->n_keypoints)
+        err = doc_error(doc, doc_get(node, "num_joints"), BPNET_ECONFIG,
+                        "num_joints is %d, but there are %zu keypoints", out->n_joints,
+                        out->n_keypoints);
+    if (err == BPNET_OK && limbs && out->n_limbs == 0)
+        err = doc_error(doc, node, BPNET_ECONFIG, "missing key 'skeleton' in categories[0]");
     out->n_joints = (int)out->n_keypoints;
     if (err < 0)
         category_free(out);
@@ -156,7 +139,7 @@ int category_read(struct category *out, const struct doc *doc, const struct doc_
 
 void category_free(struct category *c)
 {
-    schema_free(&category_skeleton_schema, c);
+    schema_free(&category_schema, c);
 }
 
 int category_list(const struct doc_node **out, const struct doc *doc)

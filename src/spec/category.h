@@ -10,16 +10,17 @@ struct category {
     int n_joints; /* num_joints; equal to n_keypoints */
     char **keypoints;
     size_t n_keypoints;
-    int n_limbs; /* with a skeleton: zero-based pairs */
-    int16_t limbs[SKELETON_MAX_LIMBS][2];
+    bool has_limbs; /* the skeleton was read */
+    int n_limbs;
+    int16_t limbs[SKELETON_MAX_LIMBS][2]; /* zero-based */
 };
 
 /*
- * Read one entry. Names must differ and fit a skeleton's. With `skeleton` its pairs are read and
- * checked (one-based in the file), and there must be one; without, they are left aside.
+ * Read one entry. Names must differ and fit a skeleton's. With `limbs` the skeleton's pairs
+ * are read and checked (one-based in the file), and there must be one; without, it is left aside.
  */
 int category_read(struct category *out, const struct doc *doc, const struct doc_node *node,
-                  bool skeleton);
+                  bool limbs);
 void category_free(struct category *c); /* a zeroed one is allowed */
 
 /* "categories" of a file: a list with at least one entry. */

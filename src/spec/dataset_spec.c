@@ -4,6 +4,7 @@
 #include "spec/category.h"
 #include "spec/schema.h"
 #include "spec/spec.h"
+#include "spec/spec_tables.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -66,9 +67,6 @@ static int read_flags(const struct doc *doc, const struct doc_node *node, void *
 {
     struct dataset_spec *s = base;
     const struct doc_node *values = doc_get(node, "value"), *mapping = doc_get(node, "mapping");
-    default_flags(s);
-    if (node->kind == DOC_NULL)
-        return BPNET_OK;
     if (!values || values->kind != DOC_MAP || !mapping || mapping->kind != DOC_MAP)
         return doc_error(doc, node, BPNET_ECONFIG,
                          "visibility_flags: expected the mappings 'value' and 'mapping'");
@@ -174,7 +172,7 @@ static const struct field dataset_spec_fields[] = {
      .help = "See below."},
 };
 
-const struct schema dataset_spec_schema = {
+const struct schema dataset_schema = {
     "Dataset spec",
     "What `bpnet dataset_convert -d` and `bpnet evaluate -d` read: `.json` or `.yaml`.",
     dataset_spec_fields, COUNT(dataset_spec_fields)};
@@ -199,7 +197,8 @@ static int fill_part(struct dataset_part *part)
 
 static int read_spec(struct dataset_spec *s, const struct doc *doc)
 {
-    int err = schema_read(&dataset_spec_schema, doc, doc->root, s);
+    default_flags(s);
+    int err = schema_read(&dataset_schema, doc, doc->root, s);
     if (err == BPNET_OK)
         err = fill_part(&s->train);
     if (err == BPNET_OK)
@@ -236,7 +235,7 @@ void dataset_spec_free(struct dataset_spec *s)
     for (int i = 0; i < s->n_keypoints; i++)
         free(s->keypoints[i]);
     free(s->keypoints);
-    schema_free(&dataset_spec_schema, s);
+    schema_free(&dataset_schema, s);
     free(s->path);
     free(s);
 }

@@ -2,7 +2,7 @@
  * Every key of an experiment spec. Defaults are those of the original's constructors unless the row
  * says otherwise; where a constructor has none, those of its published specs.
  */
-#include "spec/experiment_fields.h"
+#include "spec/spec_tables.h"
 
 #include <math.h>
 
@@ -87,7 +87,7 @@ static const struct field model_fields[] = {
     {"regularization_type", FIELD_CHOICE, AT(regularization), .fallback = "l1",
      .choices = regularizations, .help = "What the two factors multiply."},
     {"kernel_regularization_factor", FIELD_DOUBLE, AT(kernel_regularization), .fallback = "1.0e-9",
-     FROM(0), .help = "Times the sum of |w| or w^2 of all kernels."},
+     FROM(0), .help = "Times the sum of all kernels' absolute or squared weights."},
     {"bias_regularization_factor", FIELD_DOUBLE, AT(bias_regularization), .fallback = "1.0e-9",
      FROM(0), .help = "The same for biases."},
     {"kernel_initializer", FIELD_CHOICE, AT(initializer), .fallback = "random_normal",
@@ -273,20 +273,20 @@ static const struct field normalization_fields[] = {
      .help = "The same."},
 };
 
-static const struct schema pose_config_schema = {"pose_config", NULL, pose_config_fields,
-                                                 COUNT(pose_config_fields)};
+static const struct schema pose_schema = {"pose_config", NULL, pose_config_fields,
+                                          COUNT(pose_config_fields)};
 static const struct schema image_schema = {"image_config", NULL, image_fields, COUNT(image_fields)};
-static const struct schema dataset_schema = {"dataset_config", NULL, dataset_fields,
-                                             COUNT(dataset_fields)};
+static const struct schema dataset_config_schema = {"dataset_config", NULL, dataset_fields,
+                                                    COUNT(dataset_fields)};
 static const struct schema normalization_schema = {
     "normalization_params", NULL, normalization_fields, COUNT(normalization_fields)};
 
 static const struct field dataloader_fields[] = {
     {"__class_name__", FIELD_FIXED, .fallback = "BpNetDataloader", .choices = dataloader_classes},
     {"batch_size", FIELD_INT, AT(batch_size), .low = 1, .high = 4096, .help = "Records a step."},
-    {"pose_config", FIELD_SECTION, .section = &pose_config_schema, .help = "See below."},
+    {"pose_config", FIELD_SECTION, .section = &pose_schema, .help = "See below."},
     {"image_config", FIELD_SECTION, .section = &image_schema, .help = "See below."},
-    {"dataset_config", FIELD_SECTION, .section = &dataset_schema, .help = "See below."},
+    {"dataset_config", FIELD_SECTION, .section = &dataset_config_schema, .help = "See below."},
     {"normalization_params", FIELD_SECTION, .fallback = "{}", .section = &normalization_schema,
      .help = "See below."},
     {"augmentation_config", FIELD_SECTION, AT(augmentation), .fallback = "{}",

@@ -2,9 +2,9 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "io/file.h"
-#include "spec/experiment_fields.h"
 #include "spec/spec.h"
 #include "spec/spec_path.h"
+#include "spec/spec_tables.h"
 
 #include <math.h>
 #include <stdlib.h>

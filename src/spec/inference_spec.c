@@ -4,6 +4,7 @@
 #include "spec/schema.h"
 #include "spec/spec.h"
 #include "spec/spec_path.h"
+#include "spec/spec_tables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,9 +78,9 @@ static const struct field inference_fields[] = {
      .high = 10000, .help = "The best ones of a picture; 0: all."},
 };
 
-const struct schema inference_spec_schema = {
-    "Inference spec", "What `bpnet inference -i` and `bpnet evaluate -i` read.", inference_fields,
-    COUNT(inference_fields)};
+const struct schema inference_schema = {"Inference spec",
+                                        "What `bpnet inference -i` and `bpnet evaluate -i` read.",
+                                        inference_fields, COUNT(inference_fields)};
 
 static void settle_scales(struct inference_file *file)
 {
@@ -94,7 +95,7 @@ static void settle_scales(struct inference_file *file)
 static int read_spec(struct inference_file *file, const struct doc *doc)
 {
     struct inference_spec *s = &file->spec;
-    int err = schema_read(&inference_spec_schema, doc, doc->root, file);
+    int err = schema_read(&inference_schema, doc, doc->root, file);
     if (err < 0)
         return err;
     settle_scales(file);

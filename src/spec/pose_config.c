@@ -3,6 +3,7 @@
 #include "spec/category.h"
 #include "spec/schema.h"
 #include "spec/spec.h"
+#include "spec/spec_tables.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ static const struct field fields[] = {
      .help = "A list with one entry that has the keys below."},
 };
 
-const struct schema pose_config_file_schema = {
+const struct schema pose_config_schema = {
     "Pose config",
     "Joints and limbs; any skeleton will do. Joints whose names begin with `left_` and `right_` "
     "(or `l_` and `r_`, or end in `_left` and `_right`) and agree otherwise are each other's "
@@ -70,14 +71,14 @@ int pose_config_load(struct skeleton *out, const char *path)
     int err = doc_load(&doc, path, NULL);
     if (err < 0)
         return err;
-    err = schema_read(&pose_config_file_schema, &doc, doc.root, &file);
+    err = schema_read(&pose_config_schema, &doc, doc.root, &file);
     if (err == BPNET_OK)
         err = check_length(&doc, "pose_config_type", file.type);
     if (err == BPNET_OK)
         err = check_length(&doc, "categories", file.category.name);
     if (err == BPNET_OK)
         to_skeleton(out, &file);
-    schema_free(&pose_config_file_schema, &file);
+    schema_free(&pose_config_schema, &file);
     category_free(&file.category);
     doc_free(&doc);
     return err;

@@ -437,8 +437,8 @@ static bool takes_null(const struct field *field)
     return field->type == FIELD_ANY;
 }
 
-static int read_field(const struct schema *schema, const struct field *field, const struct doc *doc,
-                      const struct doc_node *map, void *base)
+static int read_field(const struct field *field, const struct doc *doc, const struct doc_node *map,
+                      void *base)
 {
     const struct doc_node *node = doc_get(map, field->key);
     const bool absent = !node || (node->kind == DOC_NULL && !takes_null(field));
@@ -454,8 +454,10 @@ static int read_field(const struct schema *schema, const struct field *field, co
         const struct value v = {doc, node, field, NULL, NULL};
         return mismatch(&v, "");
     }
-    return doc_error_key(doc, map, BPNET_ECONFIG, "missing key '%s' in %s", field->key,
-                         schema->title);
+    char place[DOC_PLACE];
+    doc_place(map, place, sizeof place);
+    return doc_error_key(doc, map, BPNET_ECONFIG, "missing key '%s'%s%s", field->key,
+                         *place ? " in " : "", place);
 }
 
 /* ---- unknown keys ------------------------------------------------------------------------ */
@@ -483,12 +485,11 @@ static int refuse_key(const struct schema *schema, const struct doc *doc,
         if (field_applies(schema, &schema->fields[i], base))
             names[n++] = schema->fields[i].key;
     const char *near = str_nearest(node->key, names, n);
-    if (near)
-        return doc_error_key(doc, node, BPNET_ECONFIG,
-                             "unknown key '%.100s' in %s, did you mean '%s'?", node->key,
-                             schema->title, near);
-    return doc_error_key(doc, node, BPNET_ECONFIG, "unknown key '%.100s' in %s", node->key,
-                         schema->title);
+    char place[DOC_PLACE];
+    doc_place(node->parent, place, sizeof place);
+    return doc_error_key(doc, node, BPNET_ECONFIG, "unknown key '%.100s'%s%s%s%s%s", node->key,
+                         *place ? " in " : "", place, near ? ", did you mean '" : "",
+                         near ? near : "", near ? "'?" : "");
 }
 
 static int check_keys(const struct schema *schema, const struct doc *doc,
@@ -525,12 +526,12 @@ int schema_read(const struct schema *schema, const struct doc *doc, const struct
                          *place ? place : schema->title, doc_describe(node, found, sizeof found));
     }
     if (has_class(schema))
-        err = read_field(schema, &schema->fields[i++], doc, node, base);
+        err = read_field(&schema->fields[i++], doc, node, base);
     if (err == BPNET_OK && node)
         err = check_keys(schema, doc, node, base);
     for (; err == BPNET_OK && i < schema->n_fields; i++)
         if (field_applies(schema, &schema->fields[i], base))
-            err = read_field(schema, &schema->fields[i], doc, node, base);
+            err = read_field(&schema->fields[i], doc, node, base);
     if (err < 0)
         schema_free(schema, base);
     return err;

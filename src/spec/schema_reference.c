@@ -87,12 +87,6 @@ static void print_classes(struct str *out, const struct schema *schema, const st
 
 static void describe_field(struct str *out, const struct schema *schema, const struct field *f)
 {
-    static const char *const remarks[] = {
-        [FIELD_WORKS] = "",
-        [FIELD_OURS] = " *Not known to the original.*",
-        [FIELD_IDLE] = " *No effect.*",
-        [FIELD_REMARK] = "",
-    };
     str_printf(out, "| `%s` | ", f->key);
     if (f->choices)
         print_choices(out, f->choices, "`");
@@ -101,11 +95,12 @@ static void describe_field(struct str *out, const struct schema *schema, const s
     if (!f->fallback)
         str_append(out, " | required | ");
     else if (f->type == FIELD_SECTION)
-        str_append(out, " | absent | ");
+        str_append(out, strcmp(f->fallback, "null") == 0 ? " | nothing | " : " | its defaults | ");
     else
         str_printf(out, " | `%s` | ", f->fallback);
     print_classes(out, schema, f);
-    str_printf(out, "%s%s |\n", f->help ? f->help : "", remarks[f->status]);
+    str_printf(out, "%s%s%s |\n", f->status == FIELD_IDLE ? "*No effect:* " : "",
+               f->help ? f->help : "", f->status == FIELD_OURS ? " *Ours.*" : "");
 }
 
 static void describe(struct str *out, const struct schema *schema, const char *path, int level)

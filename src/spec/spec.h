@@ -234,6 +234,12 @@ int dataset_spec_load(struct dataset_spec **out, const char *path,
                       const struct spec_overrides *overrides);
 void dataset_spec_free(struct dataset_spec *s); /* NULL is allowed */
 
+/* Any skeleton; pairs of joints are counted from one in the file. */
 int pose_config_load(struct skeleton *out, const char *path);
+
+/* ---- for people -------------------------------------------------------------------------- */
+
+/* The reference of all spec files as Markdown (docs/spec.md); fresh, or NULL with the error set. */
+char *spec_reference(void);
 
 #endif

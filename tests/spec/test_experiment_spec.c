@@ -105,8 +105,7 @@ static void unknown_keys(void **state)
     refuse("  batch_size: 4", "  batchsize: 4", BPNET_ECONFIG,
            ":2:3: unknown key 'batchsize' in dataloader, did you mean 'batch_size'?\n"
            "  batchsize: 4\n  ^");
-    refuse("model:", "zzz: 1\nmodel:", BPNET_ECONFIG,
-           ":11:1: unknown key 'zzz' in Experiment spec\nzzz: 1\n^");
+    refuse("model:", "zzz: 1\nmodel:", BPNET_ECONFIG, ":11:1: unknown key 'zzz'\nzzz: 1\n^");
     refuse("{architecture: vgg}", "{architecture: vgg, layers: 1}", BPNET_ECONFIG,
            ":13:44: unknown key 'layers' in model.backbone_attributes, did you mean 'nlayers'?\n"
            "  backbone_attributes: {architecture: vgg, layers: 1}\n"
@@ -131,7 +130,7 @@ static void missing_keys(void **state)
            ":2:15: dataloader.batch_size: found null, expected an integer from 1 to 4096\n"
            "  batch_size: null\n              ^");
     refuse("    learning_rate: 1e-3\n", "", BPNET_ECONFIG,
-           ":16:3: missing key 'learning_rate' in learning_rate_schedule\n"
+           ":16:3: missing key 'learning_rate' in optimizer.learning_rate_schedule\n"
            "  learning_rate_schedule:\n  ^");
     refuse("  __class_name__: BpNetModel\n", "", BPNET_ECONFIG,
            ":11:1: missing key '__class_name__' in model\nmodel:\n^");
