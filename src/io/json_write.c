@@ -148,13 +148,21 @@ void json_write_integer(struct json_writer *w, int64_t value)
     json_write_raw(w, text);
 }
 
+/* Zero keeps its sign only with a point: "-0" is read as an integer. */
+static bool is_special(struct json_writer *w, double value)
+{
+    if (!isfinite(value))
+        json_write_null(w);
+    else if (value == 0)
+        json_write_raw(w, signbit(value) ? "-0.0" : "0");
+    return !isfinite(value) || value == 0;
+}
+
 void json_write_number(struct json_writer *w, double value)
 {
     char text[40];
-    if (!isfinite(value)) {
-        json_write_null(w);
+    if (is_special(w, value))
         return;
-    }
     for (int digits = 15; digits <= 17; digits++) {
         double back;
         snprintf(text, sizeof(text), "%.*g", digits, value);
@@ -167,10 +175,8 @@ void json_write_number(struct json_writer *w, double value)
 void json_write_float(struct json_writer *w, float value)
 {
     char text[40];
-    if (!isfinite(value)) {
-        json_write_null(w);
+    if (is_special(w, (double)value))
         return;
-    }
     for (int digits = 6; digits <= 9; digits++) {
         float back;
         snprintf(text, sizeof(text), "%.*g", digits, (double)value);

@@ -26,7 +26,7 @@ static inline void scratch_remove(const char *path)
         char inner[4096];
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        snprintf(inner, sizeof(inner), "%s/%s", path, entry->d_name);
+        snprintf(inner, sizeof(inner), "%.3000s/%.255s", path, entry->d_name);
         struct stat info;
         if (lstat(inner, &info) == 0 && S_ISDIR(info.st_mode))
             scratch_remove(inner);

@@ -1,0 +1,22 @@
+/* Any bytes as a JPEG or PNG, in colour and in grey, and as EXIF. */
+#include "base/error.h"
+#include "fuzz.h"
+#include "io/exif.h"
+#include "io/image.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    for (int channels = 1; channels <= 3; channels += 2) {
+        struct image image;
+        if (image_decode(&image, bytes, size, channels, "it") == BPNET_OK) {
+            require(image.w > 0 && image.h > 0 && image.channels == channels);
+            touch(image.pixels, (size_t)image.w * (size_t)image.h * (size_t)channels);
+        } else {
+            require(!image.pixels);
+        }
+        image_free(&image);
+    }
+    const int orientation = exif_orientation(bytes, size);
+    require(orientation >= 0 && orientation <= 8);
+    return 0;
+}
