@@ -79,29 +79,35 @@ static void sample(const struct scoring *s, int limb, double x, double y, float 
         sample_grid(s->field, limb, (int)rint(x), (int)rint(y), out); /* halves to even */
 }
 
-/* The score of a pair, or 0 if it is no candidate; given up as soon as it cannot become one. */
+/*
+ * The score of a pair, or 0 if it is no candidate. Two people's joints are told apart best half-way
+ * between them, so samples are taken from there; the pair is given up as soon as too many failed.
+ */
 static float pair_score(const struct scoring *s, int limb, const struct peak *a,
                         const struct peak *b)
 {
+    static const int order[LIMB_SAMPLES] = {5, 3, 7, 4, 6, 2, 8, 1, 9, 0};
     const double dx = (double)b->x - (double)a->x, dy = (double)b->y - (double)a->y;
     const double length = sqrt(dx * dx + dy * dy) + tiny;
     const double ux = dx / length, uy = dy / length;
-    double sum = 0;
+    double part[LIMB_SAMPLES], sum = 0;
     int good = 0;
-    for (int i = 0; i < LIMB_SAMPLES; i++) {
+    for (int n = 0; n < LIMB_SAMPLES; n++) {
         float v[2];
+        const int i = order[n];
         const double along = (double)i / (LIMB_SAMPLES - 1);
         sample(s, limb, (double)a->x + dx * along, (double)a->y + dy * along, v);
         const double r = (double)v[0] * ux + (double)v[1] * uy;
-        if (r > (double)s->threshold) {
-            sum += r;
-            good++;
-        } else if (good + LIMB_SAMPLES - 1 - i < s->enough) {
+        const bool enough = r > (double)s->threshold;
+        part[i] = enough ? r : 0;
+        good += enough;
+        if (good + LIMB_SAMPLES - 1 - n < s->enough)
             return 0;
-        }
     }
+    for (int i = 0; i < LIMB_SAMPLES; i++) /* in one order whatever the sampling's */
+        sum += part[i];
     const float score = (float)(sum / (good + tiny));
-    return good >= s->enough && score > 0 && isfinite(score) ? score : 0;
+    return score > 0 && isfinite(score) ? score : 0;
 }
 
 /* ---- matching ------------------------------------------------------------------------------ */

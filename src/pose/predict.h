@@ -51,7 +51,11 @@ struct predict_options {
     float scales[PREDICT_MAX_SCALES];
     bool flip_test;
     enum peak_method peaks;
-    bool compat;    /* reproduce the original's slips (assembly, spec 10.7; score 1 - 1/s) */
+    /*
+     * Reproduce the original: its slips in assembly and its score (assemble.h), no averaging before
+     * a strong reduction (resize.h), an input that is not padded to whole cells for a single scale.
+     */
+    bool compat;
     int min_joints; /* 4 */
     float min_score_per_joint; /* 0.4 */
     float min_limb_share;      /* 0.8, strictly more than */
