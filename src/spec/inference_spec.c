@@ -114,13 +114,15 @@ int inference_spec_load(struct inference_spec **out, const char *path,
                         const struct spec_overrides *overrides)
 {
     *out = NULL;
+    static const char no_file[] = "input_shape: [368, 368]\n"; /* the shipped specs' */
     struct doc doc;
-    int err = doc_load(&doc, path, overrides);
+    int err = path ? doc_load(&doc, path, overrides)
+                   : doc_parse(&doc, no_file, sizeof(no_file) - 1, "", overrides);
     if (err < 0)
         return err;
     struct inference_file file = {0};
     struct inference_spec *s = calloc(1, sizeof *s);
-    err = s ? read_spec(&file, &doc) : error_set(BPNET_ENOMEM, "%s: no memory for the spec", path);
+    err = s ? read_spec(&file, &doc) : error_set(BPNET_ENOMEM, "no memory for an inference spec");
     doc_free(&doc);
     if (s)
         *s = file.spec;

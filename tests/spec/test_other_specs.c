@@ -190,6 +190,26 @@ static void inference_errors(void **state)
     }
 }
 
+static void inference_without_a_file(void **state)
+{
+    (void)state;
+    const char *const set[] = {"heatmap_threshold=0.25", "input_shape=[256, 320]"};
+    struct inference_spec *s;
+    assert_int_equal(inference_spec_load(&s, NULL, NULL), 0);
+    assert_int_equal(s->options.input_h, 368);
+    assert_int_equal(s->options.input_w, 368);
+    assert_null(s->model_path);
+    assert_string_equal(s->path, "");
+    inference_spec_free(s);
+    assert_int_equal(inference_spec_load(&s, NULL, &(struct spec_overrides){set, 2}), 0);
+    assert_int_equal(s->options.input_w, 320);
+    assert_true(s->options.heat_threshold == 0.25f);
+    inference_spec_free(s);
+    const char *const wrong[] = {"heatmap_treshold=0.25"};
+    assert_int_equal(inference_spec_load(&s, NULL, &(struct spec_overrides){wrong, 1}),
+                     BPNET_ECONFIG);
+}
+
 /* ---- datasets
  * ------------------------------------------------------------------------------------ */
 
@@ -397,6 +417,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(inference_defaults_are_the_predictors),
+        cmocka_unit_test(inference_without_a_file),
         cmocka_unit_test(inference_quirks_are_mended),
         cmocka_unit_test(inference_values_arrive),
         cmocka_unit_test(inference_errors),
