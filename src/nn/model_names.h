@@ -1,0 +1,19 @@
+/* Words of the model file that its writer and its reader share. */
+#ifndef NN_MODEL_NAMES_H
+#define NN_MODEL_NAMES_H
+
+#include "nn/graph.h"
+
+enum { MODEL_FORMAT = 1, MODEL_CONV_FLOATS = 6 };
+
+extern const char *const model_act_names[ACT_COUNT];
+
+/* Training attributes of a convolution, as member names and places in struct node. */
+extern const struct model_conv_float {
+    const char *key;
+    size_t offset;
+} model_conv_floats[MODEL_CONV_FLOATS];
+
+float *model_conv_float(struct node *n, int index);
+
+#endif
