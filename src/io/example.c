@@ -250,18 +250,27 @@ int example_pack(struct str *out, const struct example *e)
 
 /* ---- parsing ----------------------------------------------------------------------------- */
 
-static void *take_from_budget(void *budget, size_t size)
+struct budget {
+    size_t left;
+    bool exceeded, no_memory;
+};
+
+static void *take_from_budget(void *ctx, size_t size)
 {
-    size_t *left = budget;
-    if (size > *left)
+    struct budget *budget = ctx;
+    if (size > budget->left) {
+        budget->exceeded = true;
         return NULL;
-    *left -= size;
-    return malloc(size ? size : 1);
+    }
+    budget->left -= size;
+    void *memory = malloc(size ? size : 1);
+    budget->no_memory |= !memory;
+    return memory;
 }
 
-static void give_back(void *budget, void *memory)
+static void give_back(void *ctx, void *memory)
 {
-    (void)budget;
+    (void)ctx;
     free(memory);
 }
 
@@ -291,11 +300,16 @@ int example_parse(struct example **out, const uint8_t *bytes, size_t size, const
     struct example *e = fresh(where);
     if (!e)
         return BPNET_ENOMEM;
-    size_t left = parse_budget;
-    ProtobufCAllocator allocator = {take_from_budget, give_back, &left};
+    struct budget budget = {.left = parse_budget};
+    ProtobufCAllocator allocator = {take_from_budget, give_back, &budget};
     e->message = tf__example__unpack(&allocator, size, bytes);
     int error;
-    if (!e->message)
+    if (!e->message && budget.no_memory)
+        error = no_memory(e);
+    else if (!e->message && budget.exceeded)
+        error = error_set(BPNET_ELIMIT, "%s: would take more than %zu MiB of memory", where,
+                          parse_budget >> 20);
+    else if (!e->message)
         error = error_set(BPNET_EFORMAT, "%s: not an Example message, or damaged", where);
     else if ((error = add_message(e)) == BPNET_OK)
         error = sort_features(e);

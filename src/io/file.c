@@ -171,7 +171,8 @@ int outfile_open(struct outfile *out, const char *path)
         return BPNET_ENOMEM;
     if (create(out, path) == 0)
         return BPNET_OK;
-    const int error = error_set_errno(BPNET_ECREATE, "%s: cannot create", path);
+    const int error =
+        error_set_errno(errno == ENOMEM ? BPNET_ENOMEM : BPNET_ECREATE, "%s: cannot create", path);
     outfile_abort(out);
     return error;
 }

@@ -26,6 +26,8 @@ int json_parse(struct json **out, const char *bytes, size_t size, const char *na
     json_error_t why;
     *out = NULL;
     json_t *root = json_loadb(bytes, size, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &why);
+    if (!root && json_error_code(&why) == json_error_out_of_memory)
+        return error_set(BPNET_ENOMEM, "%s: no memory for its values", name);
     if (!root)
         return error_set(BPNET_EFORMAT, "%s:%d:%d: %s", name, why.line, why.column, why.text);
     *out = (struct json *)root;

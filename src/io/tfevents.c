@@ -79,8 +79,10 @@ int tfevents_open(struct tfevents *t, const char *folder)
     int error;
     if ((error = folder_create(folder)) < 0 || (error = create(t, folder)) < 0 ||
         (error = write_event(t, &version)) < 0) {
-        if (t->file)
+        if (t->file) {
             fclose(t->file);
+            unlink(t->path); /* an event file without its version is of no use */
+        }
         free(t->path);
         *t = (struct tfevents){0};
     }

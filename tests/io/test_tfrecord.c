@@ -388,7 +388,8 @@ static void test_an_example_that_would_not_fit(void **state)
     for (size_t i = 0; i < SIZE; i += 2)
         memcpy(bytes + 5 + i, "\x0a\0", 2);
     struct example *e;
-    assert_int_equal(example_parse(&e, bytes, SIZE + 5, "it"), BPNET_EFORMAT);
+    assert_int_equal(example_parse(&e, bytes, SIZE + 5, "it"), BPNET_ELIMIT);
+    assert_message("it: would take more than 256 MiB of memory");
     assert_null(e);
     assert_int_equal(example_parse(&e, bytes, EXAMPLE_MAX_SIZE + 1, "it"), BPNET_ELIMIT);
     free(bytes);
