@@ -22,7 +22,7 @@ enum {
     DOC_MAX_DEPTH = 40,      /* of a file, and of an override's value */
     DOC_MAX_PATH = 16,       /* names in an override's key */
     DOC_MAX_NODES = 100000,
-    DOC_MAX_KEYS = 4096, /* of one mapping */
+    DOC_MAX_KEYS = 1024, /* of one mapping */
 };
 
 enum doc_kind { DOC_NULL, DOC_BOOL, DOC_INTEGER, DOC_REAL, DOC_TEXT, DOC_LIST, DOC_MAP };

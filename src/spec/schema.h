@@ -68,7 +68,7 @@ struct field {
     bool below;       /* high itself is excluded */
     const struct choice *choices;
     const struct schema *section;
-    int (*custom)(const struct doc *doc, const struct doc_node *node, void *base);
+    int (*custom)(const struct doc *doc, const struct doc_node *node, void *at);
     const char *help;
 };
 

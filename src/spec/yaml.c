@@ -71,7 +71,7 @@ static int start_key(struct builder *b, struct doc_node *map, const yaml_event_t
         return refuse(b, e->start_mark, BPNET_ECONFIG, message);
     }
     if (map->n >= DOC_MAX_KEYS)
-        return refuse(b, e->start_mark, BPNET_ELIMIT, "more than 4096 keys in a mapping");
+        return refuse(b, e->start_mark, BPNET_ELIMIT, "more than 1024 keys in a mapping");
     struct doc_node *node = doc_add(b->doc, map);
     if (!node || !(node->key = str_copy(key)))
         return BPNET_ENOMEM;
