@@ -46,6 +46,8 @@ struct kernels {
      * `scratch` holds conv_scratch() floats, 64-byte aligned, one per thread. Any rows do, but
      * bands of a multiple of conv_rows() that start at such a multiple (or reach the last row) do
      * no work twice and keep the core busy; conv_dx_rows() says the same of conv_dx().
+     * Geometries that differ in map sizes, pitches and padding alone share one stream when their
+     * conv_packed() agree.
      */
     int (*conv_rows)(const struct conv_geometry *g);
     size_t (*conv_packed)(const struct conv_geometry *g);

@@ -35,7 +35,7 @@ static int add_conv(struct builder *b, const char *block, const char *part, int 
                     int channels, int stride, int input)
 {
     char name[GRAPH_NAME_SIZE];
-    snprintf(name, sizeof name, "%s_conv_%s", block, part);
+    snprintf(name, sizeof name, "%.40s_conv_%s", block, part);
     struct node conv = builder_conv(name, kernel, channels);
     conv.stride = stride;
     conv.bias = b->spec->backbone_bias;
@@ -65,7 +65,7 @@ static int add_block(struct builder *b, const char *block, bool bottleneck, int 
     }
     if (project)
         shortcut = add_conv(b, block, "shortcut", 1, channels, stride, input);
-    snprintf(name, sizeof name, "%s_add", block);
+    snprintf(name, sizeof name, "%.40s_add", block);
     return builder_act(b, ACT_RELU, builder_join(b, OP_ADD, name, (int[]){x, shortcut}, 2));
 }
 

@@ -80,16 +80,18 @@ static size_t bytes(size_t floats)
     return arena_round(floats * sizeof(float));
 }
 
-/* What does not depend on the size: weight streams, per-channel values, gradients. */
+/* What outlives a change of size: weight streams, per-channel values, gradients. */
 static int take_state(struct exec *e)
 {
     const size_t folded = folded_size(e);
     const size_t grads = e->options.training ? e->model->params.n_trainable : 0;
     size_t total = bytes(folded) + bytes(grads);
     for (int k = 0; k < e->n_steps; k++) {
-        const struct step *s = &e->steps[k];
+        struct step *s = &e->steps[k];
         total += bytes(s->packed_size) + bytes(s->packed_back_size) + bytes(s->channel_size);
+        s->packed_capacity = 0;
     }
+    arena_close(&e->state);
     const int err = arena_open(&e->state, total + 1);
     if (err < 0)
         return err;
@@ -98,6 +100,7 @@ static int take_state(struct exec *e)
     for (int k = 0; k < e->n_steps; k++) {
         struct step *s = &e->steps[k];
         s->packed = arena_take(&e->state, s->packed_size * sizeof(float));
+        s->packed_capacity = s->packed_size;
         s->channel = arena_take(&e->state, s->channel_size * sizeof(float));
         if (s->packed_back_size > 0)
             s->packed_back = arena_take(&e->state, s->packed_back_size * sizeof(float));
@@ -155,11 +158,31 @@ void exec_close(struct exec *e)
     free(e);
 }
 
+/* At another size another way of convolving may be the faster one, with its own weight stream. */
+static int follow_size(struct exec *e)
+{
+    bool fits = true;
+    for (int k = 0; k < e->n_steps; k++)
+        fits = fits && e->steps[k].packed_size <= e->steps[k].packed_capacity;
+    if (!fits) {
+        const int err = take_state(e);
+        if (err == BPNET_OK)
+            exec_refresh(e);
+        return err;
+    }
+    for (int k = 0; k < e->n_steps; k++)
+        if (e->steps[k].packed_size != e->steps[k].packed_for)
+            e->steps[k].row->refresh(e, &e->steps[k]);
+    return BPNET_OK;
+}
+
 int exec_resize(struct exec *e, int batch, int h, int w)
 {
     if (e->planned && e->options.batch == batch && e->options.h == h && e->options.w == w)
         return BPNET_OK;
-    const int err = plan_make(e, batch, h, w);
+    int err = plan_make(e, batch, h, w);
+    if (err == BPNET_OK)
+        err = follow_size(e);
     e->planned = err == BPNET_OK;
     return err;
 }

@@ -35,11 +35,11 @@ static int add_conv_relu(struct builder *b, const char *name, int kernel, int ch
 static int add_residual(struct builder *b, const char *block, int channels, int input)
 {
     char name[GRAPH_NAME_SIZE];
-    snprintf(name, sizeof name, "%s_conv_1", block);
+    snprintf(name, sizeof name, "%.40s_conv_1", block);
     int x = add_conv_relu(b, name, 3, channels, 1, 1, input);
-    snprintf(name, sizeof name, "%s_conv_2", block);
+    snprintf(name, sizeof name, "%.40s_conv_2", block);
     x = add_conv_norm(b, name, 3, channels, 1, 1, x);
-    snprintf(name, sizeof name, "%s_add", block);
+    snprintf(name, sizeof name, "%.40s_add", block);
     return builder_act(b, ACT_RELU, builder_join(b, OP_ADD, name, (int[]){input, x}, 2));
 }
 

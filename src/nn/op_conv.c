@@ -84,6 +84,7 @@ static void prepare(struct exec *e, struct step *s)
     const struct map *x = step_input(e, s, 0), *y = step_output(e, s);
     const size_t channels = (size_t)s->node->channels;
     s->geometry = geometry_of(s->node, x, y);
+    s->bands = bands_of(e, y, k->conv_rows(&s->geometry));
     s->packed_size = k->conv_packed(&s->geometry);
     s->scratch_size = k->conv_scratch(&s->geometry);
     s->channel_size = channels; /* the bias, with a batch norm folded in */
@@ -96,6 +97,7 @@ static void prepare(struct exec *e, struct step *s)
     if (s->back[0] == GRAD_NONE)
         return;
     s->dx_geometry = geometry_of(s->node, step_input_grad(e, s, 0), dy);
+    s->back_bands = bands_of(e, x, k->conv_dx_rows(&s->dx_geometry));
     s->packed_back_size = k->conv_dx_packed(&s->dx_geometry);
     s->scratch_size = larger(s->scratch_size, k->conv_dx_scratch(&s->dx_geometry));
 }
@@ -132,6 +134,7 @@ static void refresh(struct exec *e, struct step *s)
                (size_t)s->node->channels * sizeof(float));
     }
     e->kernels->conv_pack(&s->geometry, w, s->packed);
+    s->packed_for = s->packed_size;
     if (s->packed_back)
         e->kernels->conv_dx_pack(&s->dx_geometry, w, s->packed_back);
 }

@@ -45,9 +45,16 @@ static int shape(const struct graph *g, const struct node *n, enum param_role ro
     return role == PARAM_KERNEL || role == PARAM_BIAS ? 0 : 1;
 }
 
+/* Whether the step before has already made the channel sums. */
+static bool is_summed(const struct exec *e, const struct step *s)
+{
+    return s != e->steps && s[-1].sums_channels;
+}
+
 static void prepare(struct exec *e, struct step *s)
 {
-    (void)e;
+    if (is_summed(e, s))
+        s->bands = s[-1].bands;
     s->channel_size = (size_t)CHANNEL_ROWS * (size_t)s->node->channels;
     s->partials_size = 2 * (size_t)s->node->channels * s->bands.n;
 }
@@ -134,8 +141,7 @@ static void forward_item(void *ctx, size_t item, unsigned thread)
 static void forward(struct exec *e, struct step *s)
 {
     if (e->options.training) {
-        const bool summed = s != e->steps && s[-1].sums_channels;
-        if (!summed)
+        if (!is_summed(e, s))
             step_run(e, s, s->bands.n, sums_item);
         set_statistics(e, s);
     }

@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "nn/run.h"
 
-#include <assert.h>
 #include <string.h>
 
 enum { BAND_FLOATS = 32 * 1024, MAX_BATCH = 1 << 16 };
@@ -14,16 +13,16 @@ static const size_t max_buffer = (size_t)1 << 40; /* bytes: sums and products of
 
 /* ---- bands ------------------------------------------------------------------------------- */
 
-struct bands bands_of(const struct exec *e, const struct map *m)
+struct bands bands_of(const struct exec *e, const struct map *m, int unit)
 {
-    const size_t row = (size_t)m->w * (size_t)m->channels;
-    int n = (int)(((size_t)m->h * row + BAND_FLOATS - 1) / BAND_FLOATS);
-    const int threads = (int)e->threads;
+    const size_t floats = map_image_floats(m);
+    const int threads = (int)e->threads, units = (m->h + unit - 1) / unit;
+    int n = (int)((floats + BAND_FLOATS - 1) / BAND_FLOATS);
     if (!e->options.training && n * e->options.batch % threads != 0)
         n = (n + threads - 1) / threads * threads;
-    if (n > m->h)
-        n = m->h;
-    struct bands b = {.h = m->h, .rows = (m->h + n - 1) / n};
+    if (n > units)
+        n = units;
+    struct bands b = {.h = m->h, .rows = (units + n - 1) / n * unit};
     b.per_image = (m->h + b.rows - 1) / b.rows;
     b.n = (size_t)b.per_image * (size_t)e->options.batch;
     return b;
@@ -103,8 +102,8 @@ static int prepare_steps(struct exec *e, int *workspaces, size_t *partials)
     *partials = 0;
     for (int k = 0; k < e->n_steps; k++) {
         struct step *s = &e->steps[k];
-        s->bands = bands_of(e, step_output(e, s));
-        s->back_bands = bands_of(e, step_input(e, s, 0));
+        s->bands = bands_of(e, step_output(e, s), 1);
+        s->back_bands = bands_of(e, step_input(e, s, 0), 1);
         s->scratch_size = s->partials_size = s->workspace_size = 0;
         if (s->row->prepare)
             s->row->prepare(e, s);
@@ -138,8 +137,7 @@ static int take_memory(struct exec *e, size_t maps, size_t partials)
             return err;
     }
     arena_reset(&e->memory);
-    const unsigned char *base = arena_take(&e->memory, maps);
-    assert(base == e->memory.base);
+    arena_take(&e->memory, maps); /* the first, so offsets count from the arena's beginning */
     e->scratch = arena_take(&e->memory, scratch);
     e->partials = arena_take(&e->memory, partials * sizeof(float));
     return BPNET_OK;

@@ -88,6 +88,8 @@ struct step {
     bool sums_channels;          /* conv: the next step is the batch norm of its result */
 
     /* Memory it asks for, in floats. */
+    size_t packed_capacity; /* what there is behind `packed` */
+    size_t packed_for;      /* packed_size when the weights were packed */
     size_t packed_size, packed_back_size, channel_size;
     size_t scratch_size;   /* per thread */
     size_t partials_size;  /* shared, during one pass of the step */
@@ -131,7 +133,7 @@ struct exec {
     float *folded; /* one kernel with its batch norm folded in */
     float *param_grads;
 
-    bool planned, stale; /* ready to run; parameters changed since they were packed */
+    bool planned; /* ready to run */
     bool profiling;
     int n_profiled;
 };
@@ -186,10 +188,11 @@ float *exec_param(const struct exec *e, const struct node *n, enum param_role ro
 float *exec_param_grad(const struct exec *e, const struct node *n, enum param_role role);
 
 /*
- * Bands of a map. In training they follow from the map alone, because sums over bands must not
- * depend on the number of threads; in inference they are cut so that all threads have equal work.
+ * Bands of a map, of a multiple of `unit` rows. In training they follow from the map alone, because
+ * sums over bands must not depend on the number of threads; in inference they are cut so that all
+ * threads have equal work.
  */
-struct bands bands_of(const struct exec *e, const struct map *m);
+struct bands bands_of(const struct exec *e, const struct map *m, int unit);
 
 /* Run over the items with {e, s} as the context. */
 struct step_job {
