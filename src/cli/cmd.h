@@ -4,9 +4,12 @@
 
 #include "cli/verb.h"
 
+extern const struct verb cmd_dataset_convert;
 extern const struct verb cmd_doctor;
 extern const struct verb cmd_evaluate;
 extern const struct verb cmd_help;
+extern const struct verb cmd_inference;
+extern const struct verb cmd_train;
 extern const struct verb cmd_version;
 
 #endif

@@ -2,7 +2,8 @@
 #include "cli/cmd.h"
 
 static const struct verb *const verbs[] = {
-    &cmd_evaluate, &cmd_doctor, &cmd_help, &cmd_version, NULL,
+    &cmd_inference, &cmd_evaluate, &cmd_dataset_convert, &cmd_train,
+    &cmd_doctor,    &cmd_help,     &cmd_version,         NULL,
 };
 
 int main(int argc, char **argv)

@@ -147,7 +147,8 @@ static int check_operands(const struct verb *verb, const struct text_list *opera
         return error_set(BPNET_EUSAGE, "%s: '%s' was not expected; 'bpnet help %s' shows how",
                          verb->name, operands->items[verb->max_operands], verb->name);
     if (operands->n < verb->min_operands)
-        return error_set(BPNET_EUSAGE, "usage: bpnet %s [options] %s", verb->name, verb->operands);
+        return error_set(BPNET_EUSAGE, "%s: %s is missing; 'bpnet help %s' has examples",
+                         verb->name, verb->operands, verb->name);
     return BPNET_OK;
 }
 

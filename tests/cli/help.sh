@@ -1,6 +1,10 @@
 # What a newcomer types first.
 run
 run help help
+run help dataset_convert
+run help train
+run help evaluate
+run help inference
 run help doctor
 run help --man version
 run version
