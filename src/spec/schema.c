@@ -74,21 +74,22 @@ static bool same_scalar(const struct doc_node *a, const struct doc_node *b)
                                : a->kind == DOC_TEXT && strcmp(a->text, b->text) == 0;
 }
 
-static void warn_if_idle(const struct field *field, const struct doc *doc,
-                         const struct doc_node *node)
+/* A setting without effect is no concern while it has its usual value. */
+static int warn_if_idle(const struct field *field, const struct doc *doc,
+                        const struct doc_node *node)
 {
+    char place[DOC_PLACE];
     struct doc usual;
     if (field->status != FIELD_IDLE || node->kind == DOC_NULL)
-        return;
-    if (field->fallback &&
-        doc_parse(&usual, field->fallback, strlen(field->fallback), field->key, NULL) < 0)
-        return;
-    char place[DOC_PLACE];
-    if (!field->fallback || !same_scalar(usual.root, node))
+        return BPNET_OK;
+    const int err = doc_parse(&usual, field->fallback, strlen(field->fallback), field->key, NULL);
+    if (err < 0)
+        return err;
+    if (!same_scalar(usual.root, node))
         doc_warning(doc, node, "%s has no effect: %s", doc_place(node, place, sizeof place),
                     field->help);
-    if (field->fallback)
-        doc_free(&usual);
+    doc_free(&usual);
+    return BPNET_OK;
 }
 
 static bool takes_null(const struct field *field)
@@ -106,9 +107,7 @@ static int read_field(const struct field *field, const struct doc *doc, const st
     const bool absent = !node || (node->kind == DOC_NULL && !takes_null(field));
     if (!absent) {
         const int err = value_read(field, doc, node, base);
-        if (err == BPNET_OK)
-            warn_if_idle(field, doc, node);
-        return err;
+        return err < 0 ? err : warn_if_idle(field, doc, node);
     }
     if (field->fallback)
         return read_fallback(field, doc, base);

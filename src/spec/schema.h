@@ -38,7 +38,7 @@ enum field_type {
 enum field_status {
     FIELD_WORKS,
     FIELD_OURS,   /* works, and the original does not know it */
-    FIELD_IDLE,   /* no effect: a warning when it is not the default; `help` says why */
+    FIELD_IDLE,   /* no effect: a warning when it is not the fallback; `help` says why */
     FIELD_REMARK, /* information for people and other programs: accepted without a word */
 };
 

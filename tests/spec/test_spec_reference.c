@@ -40,6 +40,8 @@ static void check_schema(const struct schema *schema)
         assert_int_equal(f->type == FIELD_SECTION, f->section != NULL);
         assert_int_equal(f->type == FIELD_CUSTOM, f->custom != NULL);
         assert_int_equal(f->type == FIELD_CHOICE || f->type == FIELD_FIXED, f->choices != NULL);
+        if (f->status == FIELD_IDLE)
+            assert_non_null(f->fallback);
         if (f->classes)
             assert_string_equal(schema->fields[0].key, "__class_name__");
         for (size_t k = 0; k < i; k++) {
