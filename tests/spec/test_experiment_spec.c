@@ -38,7 +38,7 @@ static const char least[] = "dataloader:\n"
                             "    __class_name__: ConstantLearningRateSchedule\n"
                             "    learning_rate: 1e-3\n";
 
-static char folder[] = "/tmp/bpnet-spec-XXXXXX";
+static char folder[] = P_tmpdir "/bpnet-spec-XXXXXX";
 static char *spec_file; /* in the folder */
 
 static int make_folder(void **state)

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-static char folder[] = "/tmp/bpnet-spec-XXXXXX";
+static char folder[] = P_tmpdir "/bpnet-spec-XXXXXX";
 
 static int make_folder(void **state)
 {
