@@ -1,5 +1,5 @@
 /*
- * Where a picture lies in a network's input, and the way back (spec: keep_aspect_ratio_mode).
+ * Where a picture lies in a network's input, and the way back (keep_aspect_ratio_mode).
  *
  * The picture is first surrounded by grey (128) so that it is padded_w x padded_h, then resized by
  * fx and fy to w x h. With pixel centres at whole numbers, input pixel u shows picture position

@@ -36,7 +36,7 @@ struct net {
 };
 
 enum aspect_mode { ASPECT_STRETCH, ASPECT_ADJUST_NETWORK, ASPECT_PAD_IMAGE };
-enum peak_method { PEAKS_SUBPIXEL, PEAKS_FRAMEWORK, PEAKS_ENGINE }; /* ours; spec 10.6 A; B */
+enum peak_method { PEAKS_SUBPIXEL, PEAKS_FRAMEWORK, PEAKS_ENGINE }; /* see peaks.h */
 
 enum { PREDICT_MAX_SCALES = 16 };
 
@@ -56,13 +56,13 @@ struct predict_options {
      * a strong reduction (resize.h), an input that is not padded to whole cells for a single scale.
      */
     bool compat;
-    int min_joints; /* 4 */
+    int min_joints;            /* 4 */
     float min_score_per_joint; /* 0.4 */
     float min_limb_share;      /* 0.8, strictly more than */
     int max_people;            /* 0: no limit but memory */
 };
 
-/* The defaults of spec 2.2 with our sub-pixel peaks. */
+/* The original's defaults, with our sub-pixel peaks. */
 void predict_options_default(struct predict_options *o);
 
 struct predictor;

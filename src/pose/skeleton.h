@@ -23,7 +23,7 @@ struct skeleton {
     int16_t mirror[SKELETON_MAX_JOINTS];  /* the joint it becomes in a mirror; itself if none */
 };
 
-/* The built-in 18-joint skeleton of BodyPoseNet (spec 3.4). */
+/* The built-in 18-joint skeleton of BodyPoseNet. */
 void skeleton_default(struct skeleton *s);
 
 /* Fill s->mirror from names: "left_x" pairs with "right_x" (also "l_x"/"r_x", "x_left"/"x_right").
