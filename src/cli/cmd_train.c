@@ -87,8 +87,11 @@ static void print_result(const struct train_result *r, const char *folder)
     char took[32];
     progress_duration(took, r->seconds);
     printf("%-10s %s\n", "folder", folder);
-    printf("%-10s %llu to %llu in %s, %.3g s a step\n", "steps", (unsigned long long)r->first_step,
-           (unsigned long long)r->step, took, r->step_seconds);
+    printf("%-10s %llu to %llu in %s", "steps", (unsigned long long)r->first_step,
+           (unsigned long long)r->step, took);
+    if (!isnan(r->step_seconds))
+        printf(", %.3g s a step", r->step_seconds);
+    printf("\n");
     if (!isnan(r->loss))
         printf("%-10s %.6g, mean of the last epoch\n", "loss", r->loss);
     if (r->best_epoch > 0 && !isnan(r->best_ap))

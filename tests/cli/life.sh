@@ -1,7 +1,7 @@
 # The whole life on stick people: convert, train, stop and go on, evaluate, inference. Times, speeds
 # and what depends on the last bit of the arithmetic are blotted out.
 blot() {
-    sed -E -e "s|$PWD/||g" -e 's/[0-9.]+ s a step/… s a step/' -e 's/ in [0-9]+ (s|min),/ in …,/' \
+    sed -E -e "s|$PWD/||g" -e 's/[0-9.]+ s a step/… s a step/' -e 's/ in [0-9]+ (s|min)/ in …/' \
         -e '/^(loss|best|weights) /s/ [0-9a-f][^ ,]*/ …/' -e 's/^(ms a picture +).*/\1…/' \
         -e 's/= -?[01]\.[0-9]{3}$/= …/' -e '/^(people by size|joints of)/,/^$/d' \
         -e 's/^(people found +).*/\1…/' -e 's/, [0-9]+ (person|people), [0-9]+ ms/, … people, … ms/' \
