@@ -23,7 +23,7 @@ static const struct option options[] = {
     {"dataset_spec", "d", OPTION_TEXT, AT(spec), "FILE", .help = "dataset spec, JSON or YAML",
      .required = true},
     {"output_filename", "o", OPTION_TEXT, AT(output), "PREFIX",
-     .help = "record files are PREFIX-fold-000-of-001 …", .required = true},
+     .help = "record files are PREFIX-fold-000-of-001 ...", .required = true},
     {"mode", "m", OPTION_TEXT, AT(mode), "MODE",
      .help = "train: the spec's train_data; anything else: its test_data", .preset = "train"},
     {"num_partitions", "p", OPTION_INTEGER, AT(partitions), "N", .help = "folds", .preset = "1",

@@ -411,7 +411,7 @@ static const char *const examples[] = {
     "bpnet inference holiday/ --results_dir out --format coco",
     "every picture of a folder; points as a COCO result list",
     "bpnet inference -i infer.yaml -m model.bpnet --input list.json -r out --dump_visualizations",
-    "as in the original: out/detections.json, out/images_annotated/0.png …",
+    "as in the original: out/detections.json, out/images_annotated/0.png ...",
     "bpnet inference photo.jpg --set heatmap_threshold=0.2 --set multi_scale_inference=true",
     "other thresholds; several scales find smaller people, slowly",
     NULL,
@@ -421,7 +421,7 @@ const struct verb cmd_inference = {
     .name = "inference",
     .group = "Find people",
     .summary = "find people in photographs",
-    .operands = "PHOTO|FOLDER …",
+    .operands = "PHOTO|FOLDER ...",
     .description =
         "Find people in JPEG and PNG pictures: who is where, drawn on a copy and as JSON, "
         "beside each picture or in --results_dir. Needs no spec and no model file: one is "

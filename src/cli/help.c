@@ -10,15 +10,6 @@ enum { WIDTH = 80, WIDEST_LEFT = 30 };
 
 static const char tagline[] = "body-pose networks on ordinary CPUs";
 
-/* Columns that a UTF-8 text takes. */
-static int columns(const char *text, size_t bytes)
-{
-    int n = 0;
-    for (size_t i = 0; i < bytes; i++)
-        n += ((unsigned char)text[i] & 0xC0) != 0x80;
-    return n;
-}
-
 /* Write words from column `at` on, breaking lines before WIDTH and indenting the next by `indent`.
  */
 static void wrap(FILE *out, const char *text, int at, int indent)
@@ -26,7 +17,7 @@ static void wrap(FILE *out, const char *text, int at, int indent)
     bool line_start = true;
     while (*text) {
         const size_t length = strcspn(text, " \n");
-        const int width = columns(text, length);
+        const int width = (int)length;
         if (!line_start && at + 1 + width > WIDTH) {
             fprintf(out, "\n%*s", indent, "");
             at = indent;
@@ -81,7 +72,7 @@ static void print_options(FILE *out, const char *title, const struct option_tabl
     for (size_t i = 0; i < table->n; i++) {
         str_clear(&left);
         print_names(&left, &table->options[i]);
-        const int width = columns(str_text(&left), left.length);
+        const int width = (int)left.length;
         if (!table->options[i].no_effect && width > widest && width <= WIDEST_LEFT)
             widest = width;
     }
@@ -93,7 +84,7 @@ static void print_options(FILE *out, const char *title, const struct option_tabl
         str_clear(&right);
         print_names(&left, &table->options[i]);
         print_meaning(&right, &table->options[i]);
-        const int width = columns(str_text(&left), left.length);
+        const int width = (int)left.length;
         fprintf(out, "  %s", str_text(&left));
         if (width > widest)
             fprintf(out, "\n%*s", widest + 4, "");
@@ -105,7 +96,7 @@ static void print_options(FILE *out, const char *title, const struct option_tabl
     str_free(&right);
 }
 
-/* "--gpus, --gpu_index, …" of both tables; empty when there is none. */
+/* "--gpus, --gpu_index, ..." of both tables; empty when there is none. */
 static void list_without_effect(struct str *s, const struct option_table *table)
 {
     for (size_t i = 0; i < table->n; i++) {
@@ -116,7 +107,7 @@ static void list_without_effect(struct str *s, const struct option_table *table)
 
 void help_print_overview(FILE *out, const struct verb *const *verbs)
 {
-    fprintf(out, "bpnet %s: %s\n\nusage: bpnet VERB [options] …\n", bpnet_version(), tagline);
+    fprintf(out, "bpnet %s: %s\n\nusage: bpnet VERB [options] ...\n", bpnet_version(), tagline);
     const char *group = "";
     for (; *verbs; verbs++) {
         if (strcmp(group, (*verbs)->group) != 0)
@@ -250,7 +241,7 @@ static void man_exit_status(FILE *out)
 void help_print_man(FILE *out, const struct verb *const *verbs)
 {
     man_title(out, "bpnet", tagline);
-    fputs(".SH SYNOPSIS\n.B bpnet\n.I verb\n[options] …\n.SH VERBS\n", out);
+    fputs(".SH SYNOPSIS\n.B bpnet\n.I verb\n[options] ...\n.SH VERBS\n", out);
     for (const struct verb *const *v = verbs; *v; v++) {
         roff_line(out, ".TP\n.B ", (*v)->name);
         roff_line(out, "", (*v)->summary);

@@ -2,7 +2,7 @@
 #include "cli/cmd.h"
 
 static const struct verb *const verbs[] = {
-    &cmd_inference, &cmd_evaluate, &cmd_dataset_convert, &cmd_train,
+    &cmd_inference, &cmd_evaluate, &cmd_dataset_convert, &cmd_train, &cmd_inspect,
     &cmd_doctor,    &cmd_help,     &cmd_version,         NULL,
 };
 

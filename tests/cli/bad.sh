@@ -33,6 +33,8 @@ run inference -m nowhere.bpnet $photo
 run inference -m cut.bpnet $photo
 run inference -m flipped.bpnet $photo
 run inference -m $photo $photo
+run inspect cut.bpnet
+run inspect flipped.bpnet
 
 echo "# specs"
 sed 's/^num_epoch: .*/num_epoch: many/' train.yaml > typed.yaml

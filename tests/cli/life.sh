@@ -40,3 +40,6 @@ run inference images/val_0001.jpg -i infer.yaml -r openpose --format openpose --
 ls coco openpose
 run inference images/val_0001.jpg -i infer.yaml -r nothing --dry-run --quiet | blot
 ls nothing 2>/dev/null
+
+run inspect results/bpnet_model.bpnet --summary --cpu ref | sed -E 's/[0-9.]+ k?B/… B/g; /^weights/d'
+run inspect results/model.epoch-1.bpnet --summary --json --cpu ref | grep -E 'kind|epoch|parameters'

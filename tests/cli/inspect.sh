@@ -1,0 +1,12 @@
+# Networks of specs and of files.
+spec=fixture/../../specs/bpnet_train_m1_coco.yaml
+small='-d 64,96 --cpu ref --threads 1'
+run inspect $spec --summary $small
+run inspect $spec --summary --set model.stages=2 --set model.backbone_attributes.use_bias=true $small --json
+run inspect $spec $small | sed -n '6,14p'
+run inspect $spec -d 10
+run inspect $spec -d 8,8,1
+run inspect $spec -d 0,8
+run inspect nowhere.bpnet
+run inspect fixture/io/baseline.jpg
+run inspect
