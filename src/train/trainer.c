@@ -278,23 +278,24 @@ static void tell_epoch(struct trainer *t, int epoch, bool validated)
     journal_write_epoch(t->s.journal, &told);
 }
 
-static bool due(int epoch, int every, bool last)
+static bool due(int epoch, int every)
 {
-    return every > 0 && (epoch % every == 0 || last);
+    return every > 0 && epoch % every == 0;
 }
 
 static int end_epoch(struct trainer *t)
 {
     const int epoch = (int)session_epoch(&t->s);
     const bool last = t->state->step == t->state->last_step;
-    const bool validates = t->s.validation && due(epoch, t->s.spec->validation_every_n_epoch, last);
+    const bool validates =
+        t->s.validation && (last || due(epoch, t->s.spec->validation_every_n_epoch));
     const int err = validates ? validate(t, epoch) : BPNET_OK;
     if (err < 0)
         return err;
     tell_epoch(t, epoch, validates);
     t->state->epoch = (struct loss_sums){0}; /* closed; see epoch_is_over() */
     t->epoch_seconds = 0.0;
-    return due(epoch, t->s.spec->checkpoint_n_epoch, last) ? save_epoch(t, epoch) : BPNET_OK;
+    return last || due(epoch, t->s.spec->checkpoint_n_epoch) ? save_epoch(t, epoch) : BPNET_OK;
 }
 
 /* ---- the loop ---------------------------------------------------------------------------- */
