@@ -35,7 +35,6 @@ static const char *const free_keys[] = {
     "dataloader.dataset_config.val_records_folder_path",
     "dataloader.dataset_config.val_records_path",
     "dataloader.dataset_config.dataset_specs",
-    "dataloader.shuffle_buffer_size", /* permutations are of the whole */
 };
 
 struct pair {

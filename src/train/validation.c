@@ -26,7 +26,7 @@ struct validation {
     struct predict_options predict;
     struct scored_set *sets;
     size_t n_sets;
-    bool has_records;
+    int batch_size; /* of the records; 0: there are none */
 };
 
 /* ---- opening ----------------------------------------------------------------------------- */
@@ -136,7 +136,10 @@ static int open_records(struct validation *v)
                                            .validation = true,
                                            .batch_size = 1};
     const int err = loader_open(&l, &options);
-    v->has_records = err == BPNET_OK && loader_n_records(l) > 0;
+    if (err == BPNET_OK) {
+        const size_t n = loader_n_records(l);
+        v->batch_size = n < (size_t)data->batch_size ? (int)n : data->batch_size;
+    }
     loader_close(l);
     return or_warn(err, "no validation loss while training");
 }
@@ -215,22 +218,24 @@ static int sum_losses(struct validation *v, struct validation_result *out, struc
 static int measure_loss(struct validation *v, struct validation_result *out, struct model *model)
 {
     const struct experiment_spec *spec = v->o.spec;
-    const struct exec_options exec_options = {.batch = spec->data.batch_size,
+    const struct exec_options exec_options = {.batch = v->batch_size,
                                               .h = spec->data.image_h,
                                               .w = spec->data.image_w,
                                               .kernels = v->o.kernels,
                                               .workers = v->o.workers,
                                               .output_stage = -1};
-    const struct loader_options loader_options = {
-        .spec = &spec->data, .skeleton = &spec->skeleton, .threads = 1, .validation = true};
+    const struct loader_options loader_options = {.spec = &spec->data,
+                                                  .skeleton = &spec->skeleton,
+                                                  .threads = 1,
+                                                  .validation = true,
+                                                  .batch_size = v->batch_size};
     struct exec *exec = NULL;
     struct loader *loader = NULL;
     struct loss *loss = NULL;
     int err;
     if ((err = exec_open(&exec, model, &exec_options)) < 0 ||
         (err = loader_open(&loader, &loader_options)) < 0 ||
-        (err = loss_open(&loss, &spec->loss, spec->data.batch_size, v->o.kernels, v->o.workers)) <
-            0)
+        (err = loss_open(&loss, &spec->loss, v->batch_size, v->o.kernels, v->o.workers)) < 0)
         goto done;
     err = sum_losses(v, out, exec, loader, loss);
 done:
@@ -289,7 +294,7 @@ int validation_run(struct validation *v, struct validation_result *out, const st
     struct model view = *model; /* the same network with the weights to be measured */
     view.params.value = (float *)weights;
     *out = (struct validation_result){.loss = NAN, .ap = NAN};
-    int err = v->has_records ? measure_loss(v, out, &view) : BPNET_OK;
+    int err = v->batch_size > 0 ? measure_loss(v, out, &view) : BPNET_OK;
     if (err == BPNET_OK && v->n_sets > 0)
         err = measure_ap(v, out, &view);
     out->seconds = clock_seconds_since(start);
