@@ -64,6 +64,7 @@ static void catch_signals(void)
     sigemptyset(&stop.sa_mask);
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGUSR1, &stop, NULL); /* what schedulers send before they take the machine */
     /* A reader that goes away, or a file over ulimit -f, is an error of that write and no more. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigemptyset(&ignore.sa_mask);
