@@ -11,6 +11,7 @@
 enum {
     BATCH_BYTES = 512 * 1024, /* of transformed source and sums */
     MIN_BATCH = 28,           /* tiles; fewer would read the weights too often */
+    MANY_PIECES_BATCH = 16,   /* tiles of a call at least, where the weights exceed every cache */
     PATCH_COST = 170,         /* vector operations of a transform, per vector of channels */
     RESULT_COST = 150,
     MAX_LANES = 16, /* of any level */
@@ -78,6 +79,14 @@ bool winograd_suits(const struct conv_pass *pass, int lanes)
     const int64_t taps = (int64_t)pass->kernel_h * pass->kernel_w;
     const int64_t direct = taps * pass->source_c * targets * pass->target_h * pass->target_w;
     return fast * 5 < direct * 4;
+}
+
+int winograd_rows(const struct conv_pass *pass)
+{
+    const int tiles = divide_up(pass->target_w, WINOGRAD_TILE);
+    if (pass->kernel_h <= WINOGRAD_PIECE && pass->kernel_w <= WINOGRAD_PIECE)
+        return WINOGRAD_TILE;
+    return WINOGRAD_TILE * divide_up(MANY_PIECES_BATCH, tiles);
 }
 
 size_t winograd_packed(const struct conv_pass *pass, int lanes)

@@ -59,6 +59,9 @@ struct winograd_level {
 /* Whether it is the faster way: by counting vector operations, from the geometry alone. */
 bool winograd_suits(const struct conv_pass *pass, int lanes);
 
+/* Target rows that suit one call. */
+int winograd_rows(const struct conv_pass *pass);
+
 size_t winograd_packed(const struct conv_pass *pass, int lanes);
 void winograd_pack(const struct conv_pass *pass, const struct winograd_level *level, const float *w,
                    float *packed);

@@ -173,7 +173,7 @@ static void run_pass(const struct conv_pass *pass, const float *source, const fl
 static int conv_rows(const struct conv_geometry *g)
 {
     const struct conv_pass pass = conv_pass_forward(g);
-    return winograd_suits(&pass, LANES) ? WINOGRAD_TILE : conv_pass_rows(&pass);
+    return winograd_suits(&pass, LANES) ? winograd_rows(&pass) : conv_pass_rows(&pass);
 }
 
 static size_t conv_packed(const struct conv_geometry *g)
@@ -210,7 +210,7 @@ static void conv(const struct conv_geometry *g, const float *x, const float *pac
 static int conv_dx_rows(const struct conv_geometry *g)
 {
     const struct conv_pass pass = conv_pass_backward(g);
-    return winograd_suits(&pass, LANES) ? WINOGRAD_TILE : conv_pass_rows(&pass);
+    return winograd_suits(&pass, LANES) ? winograd_rows(&pass) : conv_pass_rows(&pass);
 }
 
 static size_t conv_dx_packed(const struct conv_geometry *g)
