@@ -6,6 +6,8 @@
  */
 #include "kernel/conv_pass.h"
 
+#include "kernel/integers.h"
+
 #include <string.h>
 
 enum {
@@ -18,22 +20,6 @@ struct phase {
     int at, taps, spacing;
     int tap0, tap_step;
 };
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int larger(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-/* ceil(a / b), and 0 for negative a. */
-static int divide_up(int a, int b)
-{
-    return a <= 0 ? 0 : (a - 1) / b + 1;
-}
 
 static int common_divisor(int a, int b)
 {

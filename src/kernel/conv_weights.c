@@ -6,6 +6,8 @@
  */
 #include "kernel/conv_weights.h"
 
+#include "kernel/integers.h"
+
 enum {
     BAND_FLOATS = 64 * 1024, /* of x and dy together */
     FEW_CHANNELS = 7,        /* at most so many: taps of a kernel row together */
@@ -25,11 +27,6 @@ struct cut {
 struct range {
     int begin, end;
 };
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
 
 static struct cut cut_of(const struct conv_geometry *g, const struct dw_tiles *tiles)
 {

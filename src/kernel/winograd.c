@@ -6,6 +6,8 @@
  */
 #include "kernel/winograd.h"
 
+#include "kernel/integers.h"
+
 #include <string.h>
 
 enum {
@@ -28,21 +30,6 @@ struct plan {
     ptrdiff_t source_width, target_width; /* channels in whole vectors */
     ptrdiff_t source_point, sum_point;    /* floats between points; not a power of 2 */
 };
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int larger(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
 
 static struct plan plan_of(const struct conv_pass *pass, int lanes)
 {
@@ -169,8 +156,7 @@ size_t winograd_scratch(const struct conv_pass *pass, int lanes)
     return (size_t)WINOGRAD_POINTS * (size_t)(p.source_point + p.sum_point);
 }
 
-/* A square of `size` pixels at (y, x) of a map of h x w pixels. */
-static struct winograd_square square_at(int y, int x, int size, int h, int w, ptrdiff_t pitch)
+struct winograd_square winograd_square_at(int y, int x, int size, int h, int w, ptrdiff_t pitch)
 {
     return (struct winograd_square){
         .origin = ((ptrdiff_t)y * w + x) * pitch,
@@ -226,8 +212,8 @@ void winograd_run(const struct conv_pass *pass, const struct winograd_level *lev
             for (int i = 0; i < n; i++) {
                 const int y = (first + i) / p.tiles_x * WINOGRAD_TILE + y0;
                 const int x = (first + i) % p.tiles_x * WINOGRAD_TILE + x0;
-                const struct winograd_square s = square_at(y, x, WINOGRAD_PATCH, pass->source_h,
-                                                           pass->source_w, pass->source_pitch);
+                const struct winograd_square s = winograd_square_at(
+                    y, x, WINOGRAD_PATCH, pass->source_h, pass->source_w, pass->source_pitch);
                 level->patch(&s, source, pass->source_c, patches + i * p.source_width,
                              p.source_point);
             }
@@ -237,8 +223,8 @@ void winograd_run(const struct conv_pass *pass, const struct winograd_level *lev
         for (int i = 0; i < n; i++) {
             const int y = (first + i) / p.tiles_x * WINOGRAD_TILE;
             const int x = (first + i) % p.tiles_x * WINOGRAD_TILE;
-            struct winograd_square s =
-                square_at(y, x, WINOGRAD_TILE, pass->target_h, pass->target_w, pass->target_pitch);
+            struct winograd_square s = winograd_square_at(y, x, WINOGRAD_TILE, pass->target_h,
+                                                          pass->target_w, pass->target_pitch);
             s.y0 = larger(s.y0, row0 - y);
             s.y1 = smaller(s.y1, row1 - y);
             level->result(&s, sums + i * p.target_width, p.sum_point, pass->target_c, finish,

@@ -33,6 +33,9 @@ struct winograd_square {
     int y0, y1, x0, x1;   /* the part inside: y0 <= y < y1, x0 <= x < x1, from the first pixel */
 };
 
+/* A square of `size` pixels whose first one is pixel (y, x) of a map of h x w pixels. */
+struct winograd_square winograd_square_at(int y, int x, int size, int h, int w, ptrdiff_t pitch);
+
 /*
  * Transforms of all channels of one square. Transformed values of point p (0..35) are at p * point;
  * channels are padded with zeros to whole vectors there.

@@ -9,6 +9,8 @@
  */
 #include "kernel/winograd.h"
 
+#include "kernel/integers.h"
+
 enum {
     IN_BLOCK = 8,       /* input channels of a tile */
     OUT_VECTORS = 4,    /* vectors of output channels of a tile, at most */
@@ -28,21 +30,6 @@ struct plan {
     ptrdiff_t in_width, out_width; /* channels of a group, in whole vectors */
     ptrdiff_t in_point, out_point, sum_point;
 };
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static int larger(int a, int b)
-{
-    return a > b ? a : b;
-}
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
 
 static struct plan plan_of(const struct conv_geometry *g, int lanes)
 {
@@ -93,20 +80,6 @@ size_t winograd_weights_scratch(const struct conv_geometry *g, int lanes)
     return (size_t)WINOGRAD_POINTS * (size_t)(p.in_point + p.out_point + p.sum_point);
 }
 
-/* A square of `size` pixels at (y, x) of a map of h x w pixels. */
-static struct winograd_square square_at(int y, int x, int size, int h, int w, ptrdiff_t pitch)
-{
-    return (struct winograd_square){
-        .origin = ((ptrdiff_t)y * w + x) * pitch,
-        .row = w * pitch,
-        .pixel = pitch,
-        .y0 = larger(0, -y),
-        .y1 = smaller(size, h - y),
-        .x0 = larger(0, -x),
-        .x1 = smaller(size, w - x),
-    };
-}
-
 /* Some blocks of input channels by one block of output channels, of one piece. */
 struct group {
     int piece_y, piece_x;
@@ -152,9 +125,9 @@ static void transform_batch(const struct conv_geometry *g, const struct plan *p,
         const int oy = (first + i) / p->squares_x * WINOGRAD_TILE;
         const int ox = (first + i) % p->squares_x * WINOGRAD_TILE;
         const struct winograd_square in =
-            square_at(oy + y0, ox + x0, WINOGRAD_PATCH, g->in_h, g->in_w, g->in_pitch);
+            winograd_square_at(oy + y0, ox + x0, WINOGRAD_PATCH, g->in_h, g->in_w, g->in_pitch);
         const struct winograd_square out =
-            square_at(oy, ox, WINOGRAD_TILE, g->out_h, g->out_w, g->out_pitch);
+            winograd_square_at(oy, ox, WINOGRAD_TILE, g->out_h, g->out_w, g->out_pitch);
         level->patch(&in, x + group->in0, group->n_in, patches + i * p->in_width, p->in_point);
         level->grad(&out, dy + group->out0, group->n_out, grads + i * p->out_width, p->out_point);
     }

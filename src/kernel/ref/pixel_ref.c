@@ -5,6 +5,8 @@
  */
 #include "kernel/family.h"
 
+#include "kernel/integers.h"
+
 #include <math.h>
 
 enum {
@@ -31,11 +33,6 @@ static float slope_of(enum activation act, float y)
     case ACT_TANH: return 1.0F - y * y;
     default: return 1.0F;
     }
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
 }
 
 static size_t run_length(size_t n_pixels, size_t start)
