@@ -298,3 +298,27 @@ size_t exec_memory(const struct exec *e)
 {
     return e->memory.size + e->state.size;
 }
+
+void exec_profile_start(struct exec *e)
+{
+    e->profiling = true;
+    for (int k = 0; k < e->n_steps; k++)
+        e->steps[k].forward_ns = e->steps[k].backward_ns = 0;
+}
+
+int exec_n_steps(const struct exec *e)
+{
+    return e->n_steps;
+}
+
+struct exec_time exec_step_time(const struct exec *e, int step)
+{
+    const struct step *s = &e->steps[step];
+    const int64_t macs =
+        s->row->cost ? s->row->cost(&e->model->graph, s->node, e->hw[s->index]) : 0;
+    return (struct exec_time){.name = s->node->name,
+                              .op = s->row->name,
+                              .macs = macs * e->options.batch,
+                              .forward_ns = s->forward_ns,
+                              .backward_ns = s->backward_ns};
+}

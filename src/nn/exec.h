@@ -51,6 +51,17 @@ const float *exec_grads(const struct exec *e);
 
 size_t exec_memory(const struct exec *e); /* bytes */
 
+/* Time spent in each step (a layer, or what is fused), summed since exec_profile_start(). */
+struct exec_time {
+    const char *name; /* of the node that the step begins with */
+    const char *op;
+    int64_t macs; /* of one run over the batch, forward */
+    int64_t forward_ns, backward_ns;
+};
+void exec_profile_start(struct exec *e); /* begin timing, from zero */
+int exec_n_steps(const struct exec *e);
+struct exec_time exec_step_time(const struct exec *e, int step);
+
 /* An inference executor as a predictor's network; `net` borrows the executor and the model. */
 struct net;
 void exec_as_net(struct exec *e, struct net *net);

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { BAND_FLOATS = 32 * 1024, MAX_BATCH = 1 << 16 };
+enum { BAND_FLOATS = 64 * 1024, MAX_BATCH = 1 << 16 };
 
 static const size_t max_buffer = (size_t)1 << 40; /* bytes: sums and products of these fit */
 

@@ -135,7 +135,6 @@ struct exec {
 
     bool planned; /* ready to run */
     bool profiling;
-    int n_profiled;
 };
 
 /* ---- for the operations ------------------------------------------------------------------ */
