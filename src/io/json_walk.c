@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 1 << 20, KEY_SIZE = 256 };
+enum { CHUNK = 64 << 10, KEY_SIZE = 256 };
 
 struct scanner {
     const char *path;

@@ -262,7 +262,7 @@ static void test_walking_across_buffers(void **state)
         "\"x\": [123456, \"\\\\\\\"\\u00e9]\", [[\"\\\\\"]], {\"k\": -1.5}]}";
     static const char expected[] =
         "?x x[0]=123456 x[1]=\"\\\\\\\"\xc3\xa9]\" x[2]=[[\"\\\\\"]] x[3]={\"k\":-1.5} ";
-    const size_t chunk = 1 << 20, length = strlen(tail);
+    const size_t chunk = 64 << 10, length = strlen(tail);
     char *text = malloc(chunk + length + 1);
     struct seen seen = {0};
     for (size_t back = 0; back <= length; back++) {
