@@ -28,7 +28,7 @@ static const struct field fields[] = {
 
 const struct schema category_schema = {"categories", NULL, fields, sizeof fields / sizeof *fields};
 
-/* ---- limbs -------------------------------------------------------------------------------- */
+/* ---- limbs ------------------------------------------------------------------------------- */
 
 /* One end of a limb; its bounds are known only when the joints are. */
 static int read_end(const struct doc *doc, const struct doc_node *node, int n_joints, int16_t *out)
@@ -92,7 +92,7 @@ static int read_limbs(const struct doc *doc, const struct doc_node *node, void *
     return err;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------- */
 
 static int check_keypoints(const struct doc *doc, const struct doc_node *list,
                            const struct category *c)

@@ -12,7 +12,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* ---- visibility flags ---------------------------------------------------------------------- */
+/* ---- visibility flags -------------------------------------------------------------------- */
 
 static const struct choice visibility_names[] = {{"visible", VIS_VISIBLE},
                                                  {"annotatable", VIS_ANNOTATABLE},
@@ -89,7 +89,7 @@ static int read_flags(const struct doc *doc, const struct doc_node *node, void *
     return BPNET_OK;
 }
 
-/* ---- joints -------------------------------------------------------------------------------- */
+/* ---- joints ------------------------------------------------------------------------------ */
 
 /* The category "person", or the only one there is. */
 static int read_categories(const struct doc *doc, const struct doc_node *node, void *base)
@@ -118,7 +118,7 @@ static int read_categories(const struct doc *doc, const struct doc_node *node, v
     return BPNET_OK;
 }
 
-/* ---- the table ----------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------- */
 
 #define AT(member) .offset = offsetof(struct dataset_part, member)
 
@@ -177,7 +177,7 @@ const struct schema dataset_schema = {
     "What `bpnet dataset_convert -d` and `bpnet evaluate -d` read: `.json` or `.yaml`.",
     dataset_spec_fields, COUNT(dataset_spec_fields)};
 
-/* ---- loading ------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------------- */
 
 static bool has_suffix(const char *path, const char *suffix)
 {

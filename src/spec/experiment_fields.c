@@ -35,8 +35,8 @@ static const struct field backbone_fields[] = {
     {"use_bias", FIELD_BOOL, AT(backbone_bias), .fallback = "False",
      .help = "Biases in the backbone's convolutions. The original requires the key for `vgg`."},
     {"use_batch_norm", FIELD_BOOL, AT(backbone_batch_norm), .fallback = "True",
-     .help = "Batch normalisation in the backbone. The original requires the key for `helnet` and "
-             "`resnet`."},
+     .help = "Batch normalisation in the backbone; `vgg` always has it. The original requires the "
+             "key for `helnet` and `resnet`."},
     {"add_final_c128_conv", FIELD_ANY, FIELD_IDLE, .fallback = "null",
      .help = "the layer that reduces the channels to 128 is always there"},
 };
@@ -92,7 +92,8 @@ static const struct field model_fields[] = {
      FROM(0), .help = "The same for biases."},
     {"kernel_initializer", FIELD_CHOICE, AT(initializer), .fallback = "random_normal",
      .choices = initializers,
-     .help = "Of the stages: normal with deviation 0.01, Glorot's uniform, or He's normal (ours)."},
+     .help = "Of the stages: normal with deviation 0.01, Glorot's uniform, or He's normal (ours). "
+             "Hidden layers of BpNetLightModel are He's or else Glorot's."},
     {"add_final_c128_conv", FIELD_ANY, FIELD_IDLE, .fallback = "null",
      .help = "the layer that reduces the channels to 128 is always there"},
 };
@@ -294,7 +295,8 @@ static const struct field dataloader_fields[] = {
     {"label_processor_config", FIELD_SECTION, AT(label), .fallback = "{}", .section = &label_schema,
      .help = "See below."},
     {"shuffle_buffer_size", FIELD_INT64, AT(shuffle_buffer_size), .fallback = "20000", .low = 1,
-     .high = 1e9, .help = "Records among which the next one is drawn."},
+     .high = 1e9,
+     .help = "1 keeps the order of the record files; all other values shuffle the whole of them."},
 };
 
 static const struct schema dataloader_schema = {"dataloader", NULL, dataloader_fields,

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- defaults that depend on other values ------------------------------------------------- */
+/* ---- defaults that depend on other values ------------------------------------------------ */
 
 static void settle_minimum(double *minimum, double maximum)
 {
@@ -39,7 +39,7 @@ static int settle_paths(struct experiment_spec *s)
     return err;
 }
 
-/* ---- checks across keys ------------------------------------------------------------------- */
+/* ---- checks across keys ------------------------------------------------------------------ */
 
 static int check_order(const struct doc *doc, const char *section, const char *low_key, double low,
                        const char *high_key, double high)
@@ -169,6 +169,31 @@ static int settle_skeleton(const struct doc *doc, struct experiment_spec *s)
     return err;
 }
 
+/* ---- settings that this network does not have -------------------------------------------- */
+
+static void warn_of_idle_settings(const struct doc *doc, const struct model_spec *m)
+{
+    const bool light = m->kind == MODEL_LIGHT, vgg = !light && m->backbone == BACKBONE_VGG;
+    const struct {
+        bool idle;
+        const char *path, *reason;
+    } settings[] = {
+        {light && m->self_attention, "model.use_self_attention", "BpNetLightModel has none"},
+        {light && !m->head_bias, "model.use_bias",
+         "BpNetLightModel has biases in its last layers only, and always"},
+        {vgg && !m->backbone_batch_norm, "model.backbone_attributes.use_batch_norm",
+         "vgg always has batch normalisation"},
+        {!light && m->backbone != BACKBONE_HELNET && m->helnet != HELNET_DEFAULT,
+         "model.backbone_attributes.mtype", "only helnet comes in several kinds"},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (settings[i].idle)
+            doc_warning(doc, doc_find(doc, settings[i].path), "%s has no effect: %s",
+                        settings[i].path, settings[i].reason);
+}
+
+/* ---- the whole --------------------------------------------------------------------------- */
+
 static int settle(const struct doc *doc, struct experiment_spec *s)
 {
     int err;
@@ -179,10 +204,11 @@ static int settle(const struct doc *doc, struct experiment_spec *s)
         (err = check_schedule(doc, &s->optimizer.schedule)) < 0 ||
         (err = settle_backbone(doc, &s->model)) < 0)
         return err;
+    warn_of_idle_settings(doc, &s->model);
     return settle_skeleton(doc, s);
 }
 
-/* ---- loading and writing ------------------------------------------------------------------ */
+/* ---- loading and writing ----------------------------------------------------------------- */
 
 int experiment_spec_load(struct experiment_spec **out, const char *path,
                          const struct spec_overrides *overrides)

@@ -12,7 +12,7 @@
 
 static const char class_key[] = "__class_name__";
 
-/* ---- classes ------------------------------------------------------------------------------- */
+/* ---- classes ----------------------------------------------------------------------------- */
 
 static bool has_class(const struct schema *schema)
 {
@@ -39,7 +39,7 @@ bool field_applies(const struct schema *schema, const struct field *field, const
     return !field->classes || (field->classes >> class_value(schema, base) & 1U);
 }
 
-/* ---- one row -------------------------------------------------------------------------------- */
+/* ---- one row ----------------------------------------------------------------------------- */
 
 /* The value of a key that is absent or null. */
 static int read_fallback(const struct field *field, const struct doc *doc, void *base)

@@ -94,7 +94,7 @@ void schema_write(struct str *out, const struct schema *schema, const void *base
 /* Markdown: a heading and a table for the schema and, after it, for the sections within. */
 void schema_describe(struct str *out, const struct schema *schema);
 
-/* ---- shared between the readers, the writer and the reference ----------------------------- */
+/* ---- shared between the readers, the writer and the reference ---------------------------- */
 
 /* Is this row meant for the struct's class? */
 bool field_applies(const struct schema *schema, const struct field *field, const void *base);

@@ -308,7 +308,7 @@ static void free_section(const struct field *field, void *at, void *counter)
     schema_free(field->section, at);
 }
 
-/* ---- by type ------------------------------------------------------------------------------- */
+/* ---- by type ----------------------------------------------------------------------------- */
 
 static int read_custom(const struct value *v)
 {

@@ -29,7 +29,7 @@ static void refuse(const char *text, const char *name, int code, const char *mes
     doc_free(&doc);
 }
 
-/* ---- scalars -------------------------------------------------------------------------------- */
+/* ---- scalars ----------------------------------------------------------------------------- */
 
 static void scalars_as_the_original_reads_them(void **state)
 {
@@ -117,7 +117,7 @@ static void infinities_and_nan(void **state)
     doc_free(&doc);
 }
 
-/* ---- structure and places -------------------------------------------------------------------- */
+/* ---- structure and places ---------------------------------------------------------------- */
 
 static void every_node_knows_its_place(void **state)
 {
@@ -191,8 +191,7 @@ static void an_empty_file_is_null(void **state)
     }
 }
 
-/* ---- what is refused --------------------------------------------------------------------------
- */
+/* ---- what is refused --------------------------------------------------------------------- */
 
 static void messages_show_the_line(void **state)
 {
@@ -294,8 +293,7 @@ static void limits(void **state)
     assert_int_equal(doc_load(&doc, FIXTURES "/spec/none.yaml", NULL), BPNET_ENOENT);
 }
 
-/* ---- overrides ---------------------------------------------------------------------------------
- */
+/* ---- overrides --------------------------------------------------------------------------- */
 
 static int apply(struct doc *doc, const char *text, const char *item)
 {

@@ -78,8 +78,7 @@ static struct experiment_spec *load(const char *path, const char *const *items)
     return s;
 }
 
-/* ---- errors -----------------------------------------------------------------------------------
- */
+/* ---- errors ------------------------------------------------------------------------------ */
 
 /* `least` with one piece replaced must fail; the message follows the file's name. */
 static void refuse(const char *old, const char *new, int code, const char *message)
@@ -302,8 +301,7 @@ static void overrides_are_named_as_such(void **state)
     }
 }
 
-/* ---- defaults and warnings ----------------------------------------------------------------------
- */
+/* ---- defaults and warnings --------------------------------------------------------------- */
 
 static void defaults_are_the_constructors(void **state)
 {
@@ -414,6 +412,8 @@ static void settings_without_effect_are_named(void **state)
         "dataloader.label_processor_config.paf_gaussian_sigma=0.1",
         "dataloader.augmentation_config.identity_spatial_aug_params={}",
         "model.data_format=channels_first",
+        "model.backbone_attributes.use_batch_norm=False",
+        "model.backbone_attributes.mtype=s8_1stlayer",
         NULL};
     static const char *const same[] = {"infrequent_summary_every_n_steps=0.0",
                                        "model.data_format=channels_last", NULL};
@@ -432,8 +432,21 @@ static void settings_without_effect_are_named(void **state)
     free(quiet);
 }
 
-/* ---- the round trip
- * ------------------------------------------------------------------------------ */
+static void a_light_model_lacks_some_settings(void **state)
+{
+    (void)state;
+    static const char *const items[] = {
+        "model={__class_name__: BpNetLightModel, use_self_attention: True, use_bias: False}", NULL};
+    char *text = warnings_of(items);
+    assert_string_equal(text,
+                        "warning: --set model: model.use_self_attention has no effect: "
+                        "BpNetLightModel has none\n"
+                        "warning: --set model: model.use_bias has no effect: BpNetLightModel has "
+                        "biases in its last layers only, and always\n");
+    free(text);
+}
+
+/* ---- the round trip ---------------------------------------------------------------------- */
 
 static void same_text(char **a, char **b)
 {
@@ -615,6 +628,7 @@ int main(void)
         cmocka_unit_test(null_and_mirrored_defaults),
         cmocka_unit_test(backbones_need_no_bias_key),
         cmocka_unit_test(settings_without_effect_are_named),
+        cmocka_unit_test(a_light_model_lacks_some_settings),
         cmocka_unit_test(shipped_specs_survive_writing),
         cmocka_unit_test(every_value_survives_writing),
         cmocka_unit_test(research_specs),

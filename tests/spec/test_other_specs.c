@@ -55,8 +55,7 @@ static void assert_message(const char *path, const char *message)
     assert_string_equal(error_message() + strlen(path), message);
 }
 
-/* ---- inference ----------------------------------------------------------------------------------
- */
+/* ---- inference --------------------------------------------------------------------------- */
 
 static struct inference_spec *load_inference(const char *text)
 {
@@ -210,8 +209,7 @@ static void inference_without_a_file(void **state)
                      BPNET_ECONFIG);
 }
 
-/* ---- datasets
- * ------------------------------------------------------------------------------------ */
+/* ---- datasets ---------------------------------------------------------------------------- */
 
 static const char small_dataset[] =
     "{\"dataset\": \"d\", \"categories\": [{\"name\": \"hand\", \"keypoints\": [\"a\", \"b\"]}]}\n";
@@ -331,8 +329,7 @@ static void dataset_errors(void **state)
     assert_int_equal(dataset_spec_load(&s, "/nowhere/d.json", NULL), BPNET_ENOENT);
 }
 
-/* ---- poses
- * --------------------------------------------------------------------------------------- */
+/* ---- poses ------------------------------------------------------------------------------- */
 
 static void pose_errors(void **state)
 {

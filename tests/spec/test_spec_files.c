@@ -31,7 +31,7 @@ static struct inference_spec *load_inference(const char *path)
     return s;
 }
 
-/* ---- experiments --------------------------------------------------------------------------- */
+/* ---- experiments ------------------------------------------------------------------------- */
 
 static void check_published_data(const struct dataloader_spec *d)
 {
@@ -138,7 +138,7 @@ static void light_spec_loads(void **state)
     experiment_spec_free(s);
 }
 
-/* ---- inference ------------------------------------------------------------------------------ */
+/* ---- inference --------------------------------------------------------------------------- */
 
 static void published_inference_specs(void **state)
 {
@@ -171,7 +171,7 @@ static void published_inference_specs(void **state)
     }
 }
 
-/* ---- datasets and poses --------------------------------------------------------------------- */
+/* ---- datasets and poses ------------------------------------------------------------------ */
 
 static void coco_spec(void **state)
 {
