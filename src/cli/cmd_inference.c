@@ -24,6 +24,7 @@ struct args {
     struct common_args common;
     const char *inference_spec, *model, *input_type, *input, *image_root_path, *format;
     bool dump_visualizations, no_drawings;
+    double min_score;
 };
 
 #define AT(member) offsetof(struct args, member)
@@ -39,6 +40,8 @@ static const struct option options[] = {
      .help = "how to run it: input size, scales, thresholds"},
     {"format", NULL, OPTION_TEXT, AT(format), "FORMAT", .help = "of the points", .preset = "native",
      .choices = formats},
+    {"min_score", NULL, OPTION_NUMBER, AT(min_score), "S",
+     .help = "leave out people who score less; with -i the spec decides", .preset = "0.25"},
     {"no_drawings", NULL, OPTION_FLAG, AT(no_drawings), .help = "write the points only"},
     {"input", NULL, OPTION_TEXT, AT(input), "PATH",
      .help = "as in the original: one detections.json in --results_dir"},
@@ -352,6 +355,8 @@ static int open_session(struct session *s)
     if (err < 0 ||
         (err = network_open(&s->network, s->run, s->args->model, s->args->inference_spec)) < 0)
         return err;
+    if (!s->args->inference_spec)
+        s->network.options.person_threshold = (float)s->args->min_score;
     if ((err = predictor_open(&s->predictor, &s->network.net, &s->network.options,
                               s->network.workers)) < 0)
         return err;

@@ -142,7 +142,7 @@ static int read_attributes(struct node *n, const struct json *v, const char *whe
     if (n->op == OP_CONV)
         return read_conv(n, v, where);
     if (n->op == OP_ACT) {
-        int act;
+        int act = ACT_NONE;
         if ((error = one_of(&act, v, "act", model_act_names, ACT_COUNT, where)) == BPNET_OK)
             n->act = (enum activation)act;
         return error;
@@ -166,7 +166,7 @@ static int read_nodes(struct graph *g, const struct json *root, const char *path
         ops[op] = op_name((enum op)op);
     for (size_t i = 0; i < json_length(nodes); i++) {
         char where[512];
-        int op;
+        int op = OP_INPUT;
         snprintf(where, sizeof(where), "%.400s: node %zu", path, i);
         const struct json *v = json_at(nodes, i);
         struct node n = {0};

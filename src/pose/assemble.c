@@ -273,6 +273,8 @@ static int finish(struct assembly *a, const struct peaks *peaks,
             score / count < (double)options->min_score_per_joint)
             continue;
         const double ours = score / (2 * a->n_joints - 1);
+        if (!options->compat && ours < (double)options->person_threshold)
+            continue;
         ranked[n++] = (struct ranked){row, options->compat ? 1 - 1 / score : ours};
     }
     qsort(ranked, (size_t)n, sizeof(*ranked), best_first);

@@ -79,7 +79,8 @@ static int check_options(const struct predict_options *o)
                          "output_upsampling_factor: found [%d, %d], expected 1 to %d",
                          o->upsample_y, o->upsample_x, GRID_MAX_FACTOR);
     if (!isfinite(o->heat_threshold) || !isfinite(o->paf_threshold) ||
-        !isfinite(o->min_score_per_joint) || !(o->min_limb_share >= 0 && o->min_limb_share < 1))
+        !isfinite(o->min_score_per_joint) || !isfinite(o->person_threshold) ||
+        !(o->min_limb_share >= 0 && o->min_limb_share < 1))
         return error_set(BPNET_ECONFIG, "a threshold is not a number or a share is not in [0, 1)");
     return BPNET_OK;
 }

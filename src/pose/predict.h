@@ -59,6 +59,7 @@ struct predict_options {
     int min_joints;            /* 4 */
     float min_score_per_joint; /* 0.4 */
     float min_limb_share;      /* 0.8, strictly more than */
+    float person_threshold;    /* people who score less are left out; 0: none */
     int max_people;            /* 0: no limit but memory */
 };
 

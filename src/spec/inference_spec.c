@@ -74,6 +74,9 @@ static const struct field inference_fields[] = {
      .low = 0, .high = 10, .help = "And those with a lower score a joint."},
     {"min_limb_share", FIELD_FLOAT, FIELD_OURS, OPTION(min_limb_share), .fallback = "0.8", .low = 0,
      .high = 1, .below = true, .help = "More than this share of a limb's samples must count."},
+    {"person_threshold", FIELD_FLOAT, FIELD_OURS, OPTION(person_threshold), .fallback = "0.0",
+     .low = 0, .high = 10,
+     .help = "People who score less are left out; for looking at, 0.25 is good, for AP 0."},
     {"max_people", FIELD_INT, FIELD_OURS, OPTION(max_people), .fallback = "0", .low = 0,
      .high = 10000, .help = "The best ones of a picture; 0: all."},
 };

@@ -166,6 +166,13 @@ static void test_a_filled_end_stays_unless_worse(void **state)
         scene_run(&c, true);
         assert_person(&c, 0, (const int[]){0, 0, 2});
         assert_score(&c, 0, 1 - 1 / (2.0 + 0.9 + 0.6 + (double)second));
+        const float ours = (1.5F + 0.9F + (better ? 0.9F : 0.6F)) / 5;
+        c.options.person_threshold = ours + 0.01F;
+        scene_run(&c, false);
+        assert_int_equal(c.people.n_people, 0);
+        c.options.person_threshold = ours - 0.01F;
+        scene_run(&c, false);
+        assert_int_equal(c.people.n_people, 1);
         c.options.min_joints = 4; /* three slots are filled */
         scene_run(&c, true);
         assert_int_equal(c.people.n_people, 1);
