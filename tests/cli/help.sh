@@ -20,5 +20,7 @@ run version --threads -1
 run version --cpu fast
 run version --compat
 run help nothing
+run doctor --json | grep '"check"'
+run help help | head -1
 stdout=/dev/full
 run version
