@@ -25,6 +25,9 @@ int find_model(char **path)
     *path = NULL;
     const char *chosen = getenv("BPNET_MODEL");
     if (chosen && *chosen) {
+        if (!file_exists(chosen))
+            return error_set(BPNET_ENOENT, "%s: there is no such model (BPNET_MODEL names it)",
+                             chosen);
         *path = str_copy(chosen);
         return *path ? BPNET_OK : BPNET_ENOMEM;
     }

@@ -334,7 +334,7 @@ static int summarize(struct evaluator *e, struct coco_result *out)
                        &recall[size][t]);
     }
     for (int row = 0; row < COCO_METRICS / 2; row++) {
-        const int size = summary[row].size;
+        const enum coco_size size = summary[row].size;
         const double n = summary[row].last - summary[row].first + 1;
         double ap = 0, ar = 0;
         for (int t = summary[row].first; t <= summary[row].last && out->n_counted[size]; t++) {

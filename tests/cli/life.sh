@@ -41,5 +41,14 @@ ls coco openpose
 run inference images/val_0001.jpg -i infer.yaml -r nothing --dry-run --quiet | blot
 ls nothing 2>/dev/null
 
+echo '{"images": [{"full_image_path": "val_0000.jpg", "mine": 7}, {"full_image_path": "gone.jpg"}]}' > list.json
+run inference --input list.json --image_root_path images -i infer.yaml -r listed --quiet | blot
+grep -E 'mine|full_image_path|scores' listed/detections.json
+BPNET_MODEL=results/bpnet_model.bpnet
+export BPNET_MODEL
+run inference images/val_0002.jpg -r shipped --no_drawings --json | grep -E 'picture|width|points'
+BPNET_MODEL=elsewhere.bpnet
+run inference images/val_0002.jpg
+
 run inspect results/bpnet_model.bpnet --summary --cpu ref | sed -E 's/[0-9.]+ k?B/… B/g; /^weights/d'
 run inspect results/model.epoch-1.bpnet --summary --json --cpu ref | grep -E 'kind|epoch|parameters'
