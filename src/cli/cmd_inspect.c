@@ -181,9 +181,11 @@ static void print_layers(const struct subject *s)
             snprintf(kind, sizeof(kind), "%s %dx%d%s", op_name(n->op), n->kernel, n->kernel,
                      n->stride > 1 ? "/2" : "");
         snprintf(shape, sizeof(shape), "%dx%dx%d", s->shapes[i][0], s->shapes[i][1], n->channels);
-        printf("%-34s %-10s %-15s", n->name, kind, shape);
-        if (s->parameters[i] || s->macs[i])
-            printf(" %11.0zu", s->parameters[i]);
+        printf("%-34s %-10s ", n->name, kind);
+        if (s->parameters[i])
+            printf("%-15s %11zu", shape, s->parameters[i]);
+        else
+            printf("%s", shape);
         if (s->macs[i])
             printf("  %9s", short_number(number, (double)s->macs[i]));
         printf("\n");
@@ -270,13 +272,14 @@ static int run_inspect(struct run *run, const void *a)
 {
     const struct args *args = a;
     struct subject s = {.path = run->operands.items[0]};
-    int err = load(&s, run);
-    if (err < 0)
+    int err = args->input_dims ? parse_dims(&s, args->input_dims) : BPNET_OK;
+    if (err < 0 || (err = load(&s, run)) < 0)
         goto done;
-    s.h = s.model->meta.input_h;
-    s.w = s.model->meta.input_w;
-    if ((args->input_dims && (err = parse_dims(&s, args->input_dims)) < 0) ||
-        (err = measure(&s, run)) < 0)
+    if (!args->input_dims) {
+        s.h = s.model->meta.input_h;
+        s.w = s.model->meta.input_w;
+    }
+    if ((err = measure(&s, run)) < 0)
         goto done;
     if (run->common->json) {
         print_json(&s, !args->summary);
