@@ -180,26 +180,27 @@ static int list_epochs(int **epochs, size_t *n, const char *folder)
     return err;
 }
 
-/* Open, or warn that a file is passed over; only a lack of memory is an error. */
-static int open_if_intact(struct checkpoint *out, const char *path)
+/* Open, or warn that a file is passed over and count it; only a lack of memory is an error. */
+static int open_if_intact(struct checkpoint *out, const char *path, int *n_damaged)
 {
     const int err = checkpoint_open(out, path);
     if (err < 0 && err != BPNET_ENOMEM) {
         log_warning("%s; passing it over", error_message());
         error_clear();
+        ++*n_damaged;
         return BPNET_OK;
     }
     return err;
 }
 
-static int newest_epoch(struct checkpoint *out, const char *folder)
+static int newest_epoch(struct checkpoint *out, const char *folder, int *n_damaged)
 {
     int *epochs;
     size_t n;
     int err = list_epochs(&epochs, &n, folder);
     for (size_t i = 0; err == BPNET_OK && i < n && !out->path; i++) {
         char *path = checkpoint_path(folder, epochs[i]);
-        err = path ? open_if_intact(out, path) : BPNET_ENOMEM;
+        err = path ? open_if_intact(out, path, n_damaged) : BPNET_ENOMEM;
         free(path);
     }
     free(epochs);
@@ -212,12 +213,13 @@ int checkpoint_latest(struct checkpoint *out, const char *folder)
     if (!folder_exists(folder))
         return BPNET_OK;
     struct checkpoint rolling = {0};
+    int n_damaged = 0;
     char *path = path_join(folder, CHECKPOINT_ROLLING);
     int err = path ? BPNET_OK : BPNET_ENOMEM;
     if (err == BPNET_OK && file_exists(path))
-        err = open_if_intact(&rolling, path);
+        err = open_if_intact(&rolling, path, &n_damaged);
     if (err == BPNET_OK)
-        err = newest_epoch(out, folder);
+        err = newest_epoch(out, folder, &n_damaged);
     free(path);
     if (err == BPNET_OK && rolling.path && (!out->path || rolling.state.step > out->state.step)) {
         struct checkpoint older = *out;
@@ -225,6 +227,11 @@ int checkpoint_latest(struct checkpoint *out, const char *folder)
         rolling = older;
     }
     checkpoint_close(&rolling);
+    if (err == BPNET_OK && !out->path && n_damaged > 0)
+        err = error_set(BPNET_EFORMAT,
+                        "%s: it has checkpoints, but none is intact: restore one, train into "
+                        "another folder, or start afresh",
+                        folder);
     if (err < 0)
         checkpoint_close(out);
     return err;

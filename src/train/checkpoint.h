@@ -70,7 +70,8 @@ void checkpoint_close(struct checkpoint *c); /* a zeroed one is allowed */
 
 /*
  * The furthest checkpoint of a folder that verifies: a damaged one is passed over with a warning.
- * out->path is NULL when there is none.
+ * out->path is NULL when there is none; BPNET_EFORMAT when there are some and all are damaged, for
+ * training must not begin anew over them unasked.
  */
 int checkpoint_latest(struct checkpoint *out, const char *folder);
 

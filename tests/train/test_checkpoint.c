@@ -170,6 +170,12 @@ static void test_latest_is_the_furthest_intact_one(void **state)
     expect_latest(f, one, 10);
     free(save_epoch(f, -1, 15));
     expect_latest(f, rolling, 15);
+    damage(rolling);
+    damage(one);
+    struct checkpoint c;
+    assert_int_equal(checkpoint_latest(&c, f->folder), BPNET_EFORMAT);
+    assert_non_null(strstr(error_message(), "none is intact"));
+    assert_null(c.path);
     free(one);
     free(two);
     free(ten);
