@@ -258,8 +258,36 @@ static int in_order(const void *a, const void *b)
     return ((const struct ranked *)a)->row - ((const struct ranked *)b)->row;
 }
 
+/* The square of a row's extent from corner to corner, in cells. */
+static double extent(const struct assembly *a, int row, const struct peaks *peaks, float cell_w,
+                     float cell_h)
+{
+    float low_x = INFINITY, low_y = INFINITY, high_x = -INFINITY, high_y = -INFINITY;
+    for (int joint = 0; joint < a->n_joints; joint++) {
+        const int peak = *slot_of(a, row, joint);
+        if (peak == NONE)
+            continue;
+        const struct peak *p = &peaks_of(peaks, joint)[peak];
+        low_x = fminf(low_x, p->x);
+        low_y = fminf(low_y, p->y);
+        high_x = fmaxf(high_x, p->x);
+        high_y = fmaxf(high_y, p->y);
+    }
+    const double w = (double)((high_x - low_x) / cell_w), h = (double)((high_y - low_y) / cell_h);
+    return w * w + h * h;
+}
+
+/* The three parts of a score (assemble.h). */
+static double rate(double evidence, int count, int n_joints, double extent_squared)
+{
+    const double half_sharp = 30; /* square cells: where a person counts half */
+    return evidence / (2 * count - 1) * sqrt((double)count / n_joints) * extent_squared /
+           (extent_squared + half_sharp);
+}
+
 static int finish(struct assembly *a, const struct peaks *peaks,
-                  const struct predict_options *options, struct people *people)
+                  const struct predict_options *options, float cell_w, float cell_h,
+                  struct people *people)
 {
     people_clear(people);
     if (a->n_rows == 0)
@@ -272,7 +300,7 @@ static int finish(struct assembly *a, const struct peaks *peaks,
         if (count < 1 || count < options->min_joints || !isfinite(score) ||
             score / count < (double)options->min_score_per_joint)
             continue;
-        const double ours = score / (2 * a->n_joints - 1);
+        const double ours = rate(score, count, a->n_joints, extent(a, row, peaks, cell_w, cell_h));
         if (!options->compat && ours < (double)options->person_threshold)
             continue;
         ranked[n++] = (struct ranked){row, options->compat ? 1 - 1 / score : ours};
@@ -299,8 +327,8 @@ bool limb_starts(const struct skeleton *skeleton, int limb)
 }
 
 int assemble(struct assembly *a, const struct peaks *peaks, const struct links *links,
-             const struct skeleton *skeleton, const struct predict_options *options,
-             struct people *people)
+             const struct skeleton *skeleton, const struct predict_options *options, float cell_w,
+             float cell_h, struct people *people)
 {
     int err = start(a, skeleton->n_joints);
     for (int limb = 0; limb < skeleton->n_limbs && err >= 0; limb++) {
@@ -316,7 +344,7 @@ int assemble(struct assembly *a, const struct peaks *peaks, const struct links *
             err = options->compat ? join_compat(&j) : join(&j);
         }
     }
-    return err < 0 ? err : finish(a, peaks, options, people);
+    return err < 0 ? err : finish(a, peaks, options, cell_w, cell_h, people);
 }
 
 void assembly_free(struct assembly *a)

@@ -14,10 +14,18 @@
  * People with fewer than min_joints joints, or with less than min_score_per_joint of evidence
  * (heights of peaks and scores of links) per joint, are dropped.
  *
- * Scores rank people for average precision. Ours is the evidence over that of a whole person:
- * (sum of joint heights + sum of link scores) / (2 n_joints - 1), so both a missing joint and a
- * doubtful one cost, and people come best first. With `compat` it is 1 - 1 / evidence, in the order
- * of discovery.
+ * Scores rank people for average precision. With `compat` a score is 1 - 1 / evidence, and people
+ * come in the order of discovery. Ours is the product of three parts, each in [0, 1] for a
+ * network's usual maps, and people come best first:
+ *
+ *     evidence / (2 found - 1)      how sure the joints and links are that were found
+ *     sqrt(found / n_joints)        how much of a person that is
+ *     d^2 / (d^2 + 30)              how sharply a person d cells across (diagonally) can be placed:
+ *                                   the same slip costs a small person more
+ *
+ * On 434 COCO pictures with people, and 38 without, through a public network of this family, these
+ * parts bring AP 0.214 (sum of evidence) to 0.215 (first part alone), 0.218 (with the second) and
+ * 0.227 (all three).
  */
 #ifndef POSE_ASSEMBLE_H
 #define POSE_ASSEMBLE_H
@@ -41,10 +49,13 @@ struct assembly {
     } * ranked; /* (capacity) */
 };
 
-/* `people` is cleared first; coordinates are those of the peaks. */
+/*
+ * `people` is cleared first; coordinates are those of the peaks, in which a cell is `cell_w` wide
+ * and `cell_h` high.
+ */
 int assemble(struct assembly *a, const struct peaks *peaks, const struct links *links,
-             const struct skeleton *skeleton, const struct predict_options *options,
-             struct people *people);
+             const struct skeleton *skeleton, const struct predict_options *options, float cell_w,
+             float cell_h, struct people *people);
 void assembly_free(struct assembly *a);
 
 /* Whether a limb may start a person. */

@@ -30,7 +30,10 @@ int decoder_run(struct decoder *d, const struct field *field, const struct skele
                           options->heat_threshold, workers)) < 0 ||
         (err = links_find(&d->links, field, &d->peaks, skeleton, options, workers)) < 0)
         return err;
-    return assemble(&d->assembly, &d->peaks, &d->links, skeleton, options, people);
+    const bool cells = options->peaks == PEAKS_SUBPIXEL;
+    const float cell_w = cells ? 1 : (float)field->x[0].block;
+    const float cell_h = cells ? 1 : (float)field->y[0].block;
+    return assemble(&d->assembly, &d->peaks, &d->links, skeleton, options, cell_w, cell_h, people);
 }
 
 void decoder_free(struct decoder *d)
