@@ -29,12 +29,14 @@ static inline int one_of(struct rng *rng, const int *values, int n)
 static inline struct node random_node(const struct graph *g, enum op op, struct rng *rng)
 {
     static const int widths[] = {1, 3, 5, 8, 16, 17};
+    static const int acts[] = {ACT_RELU, ACT_RELU, ACT_SIGMOID, ACT_TANH};
+    const int recent = g->n_nodes > 4 && pick(rng, 0, 1) ? g->n_nodes - 3 : g->n_nodes > 1;
     struct node n = {.op = op,
                      .kernel = pick(rng, 1, 4),
                      .stride = pick(rng, 1, 2),
                      .dilation = pick(rng, 1, 2),
                      .bias = pick(rng, 0, 1),
-                     .act = (enum activation)pick(rng, 0, ACT_COUNT - 1),
+                     .act = (enum activation)one_of(rng, acts, 4),
                      .epsilon = 1e-2F,
                      .momentum = 0.5F,
                      .kernel_lr = 1.0F,
@@ -42,7 +44,7 @@ static inline struct node random_node(const struct graph *g, enum op op, struct 
     int sum = 0;
     n.n_inputs = pick(rng, op_rows[op]->min_inputs, op_rows[op]->max_inputs);
     for (int i = 0; i < n.n_inputs; i++) {
-        n.inputs[i] = pick(rng, g->n_nodes > 1 ? 1 : 0, g->n_nodes - 1);
+        n.inputs[i] = pick(rng, recent, g->n_nodes - 1);
         sum += g->nodes[n.inputs[i]].channels;
     }
     const int channels[] = {g->nodes[n.inputs[0]].channels, sum, one_of(rng, widths, 6)};
