@@ -78,24 +78,38 @@ static void write_and_read(const struct model *m)
     model_free(again);
 }
 
-static void run(struct model *m)
+static void touch_outputs(struct exec *e, bool training)
+{
+    for (int k = 0; k < exec_n_outputs(e); k++) {
+        int h, w, channels, pitch;
+        const float *map = exec_output(e, k, &h, &w, &channels, &pitch);
+        for (int i = 0; i < h * w; i++)
+            touch(map + (size_t)i * (size_t)pitch, (size_t)channels * sizeof(float));
+        if (training)
+            memset(exec_output_grad(e, k), 0, (size_t)(h * w * channels) * sizeof(float));
+    }
+}
+
+/* Forward, and in training backward. */
+static void run(struct model *m, bool training)
 {
     struct kernels kernels;
     struct workers *workers;
     struct exec *e;
     kernels_init(&kernels, CPU_REF);
     require(workers_open(&workers, 1) == BPNET_OK);
-    const struct exec_options options = {
-        .batch = 1, .h = SIDE, .w = SIDE, .kernels = &kernels, .workers = workers};
+    const struct exec_options options = {.training = training,
+                                         .batch = 1,
+                                         .h = SIDE,
+                                         .w = SIDE,
+                                         .kernels = &kernels,
+                                         .workers = workers};
     if (exec_open(&e, m, &options) == BPNET_OK) {
         memset(exec_input(e), 0, sizeof(float) * 3 * SIDE * SIDE);
         require(exec_forward(e) == BPNET_OK);
-        for (int k = 0; k < exec_n_outputs(e); k++) {
-            int h, w, channels, pitch;
-            const float *map = exec_output(e, k, &h, &w, &channels, &pitch);
-            for (int i = 0; i < h * w; i++)
-                touch(map + (size_t)i * (size_t)pitch, (size_t)channels * sizeof(float));
-        }
+        touch_outputs(e, training);
+        if (training)
+            require(exec_backward(e) == BPNET_OK);
         exec_close(e);
     }
     workers_close(workers);
@@ -114,7 +128,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     }
     if (error == BPNET_OK) {
         write_and_read(m);
-        run(m);
+        run(m, false);
+        run(m, true);
     }
     model_free(m);
     return 0;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "io/json.h"
+#include "nn/model_check.h"
 #include "nn/model_names.h"
 
 #include <math.h>
@@ -220,8 +221,8 @@ static int read_meta(struct model_meta *out, const struct json *root, const char
     char where[512];
     snprintf(where, sizeof(where), "%.400s: meta", path);
     int error;
-    if ((error = need_int(&out->input_h, meta, "input_height", 0, GRAPH_MAX_SIZE, where)) < 0 ||
-        (error = need_int(&out->input_w, meta, "input_width", 0, GRAPH_MAX_SIZE, where)) < 0 ||
+    if ((error = need_int(&out->input_h, meta, "input_height", 1, GRAPH_MAX_SIZE, where)) < 0 ||
+        (error = need_int(&out->input_w, meta, "input_width", 1, GRAPH_MAX_SIZE, where)) < 0 ||
         (error = need_int(&out->stride, meta, "stride", 1, 1024, where)) < 0 ||
         (error = need_int(&out->stages, meta, "stages", 1, GRAPH_MAX_OUTPUTS / 2, where)) < 0 ||
         (error = read_triple(out->scale, meta, "image_scale", where)) < 0 ||
@@ -279,27 +280,6 @@ static int read_skeleton(struct skeleton *s, const struct json *root, const char
     return BPNET_OK;
 }
 
-/* Outputs are S heatmaps, then S PAFs, of the skeleton's widths; a graph alone has no skeleton. */
-static int check_outputs(const struct model *m, const char *path)
-{
-    const struct graph *g = &m->graph;
-    if (g->n_outputs != 2 * m->meta.stages)
-        return error_set(BPNET_EFORMAT, "%s: %d outputs for %d stages, expected two a stage", path,
-                         g->n_outputs, m->meta.stages);
-    if (m->meta.skeleton.n_joints == 0)
-        return BPNET_OK;
-    for (int i = 0; i < g->n_outputs; i++) {
-        const int expected = i < m->meta.stages ? skeleton_heat_channels(&m->meta.skeleton)
-                                                : skeleton_paf_channels(&m->meta.skeleton);
-        const struct node *n = &g->nodes[g->outputs[i]];
-        if (n->channels != expected)
-            return error_set(BPNET_EFORMAT,
-                             "%s: output '%s' has %d channels; the skeleton needs %d", path,
-                             n->name, n->channels, expected);
-    }
-    return BPNET_OK;
-}
-
 static int check_parameter(const struct param *p, const struct json *v, const char *path)
 {
     const struct json *shape = json_get(v, "shape");
@@ -351,9 +331,11 @@ static int read_model(struct model *m, const struct json *root, struct container
         return error_prefix(error, "%s", path);
     if ((error = read_meta(&m->meta, root, path)) < 0 ||
         (error = read_skeleton(&m->meta.skeleton, root, path)) < 0 ||
-        (error = check_outputs(m, path)) < 0)
+        (error = read_weights(m, root, c)) < 0)
         return error;
-    return read_weights(m, root, c);
+    if ((error = model_check(m)) < 0)
+        return error_prefix(error, "%s", path);
+    return BPNET_OK;
 }
 
 static int read_spec(struct model *m, struct container *c)

@@ -66,6 +66,9 @@ int params_open(struct params *out, struct graph *g)
     struct params p = {0};
     int err = BPNET_OK;
     *out = p;
+    for (int i = 0; i < g->n_nodes; i++)
+        for (int role = 0; role < NODE_ROLES; role++)
+            g->nodes[i].params[role] = -1;
     p.list = calloc((size_t)g->n_nodes * PARAM_ROLES, sizeof *p.list);
     if (!p.list)
         return error_set(BPNET_ENOMEM, "no memory for a list of parameters");

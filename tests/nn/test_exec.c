@@ -393,6 +393,56 @@ static void test_net(void **state)
     model_free(m);
 }
 
+/* ---- any graph --------------------------------------------------------------------------- */
+
+/* Change a few attributes of a network at random: it may be nonsense now. */
+static void disturb(struct graph *g, struct rng *rng)
+{
+    for (int changes = pick(rng, 1, 4); changes > 0; changes--) {
+        struct node *n = &g->nodes[pick(rng, 0, g->n_nodes - 1)];
+        int *const fields[] = {&n->channels, &n->kernel,    &n->stride,    &n->dilation,
+                               &n->n_inputs, &n->inputs[0], &n->inputs[1], &g->outputs[0]};
+        const int kind = pick(rng, 0, 9);
+        if (kind < 8)
+            *fields[kind] += pick(rng, -2, 2);
+        else if (kind == 8)
+            n->op = (enum op)pick(rng, 0, OP_COUNT - 1);
+        else
+            n->act = (enum activation)pick(rng, 0, ACT_COUNT);
+    }
+}
+
+/* Whatever graph_check() accepts runs, or is refused for its size; the sanitizers watch. */
+static void test_any_graph(void **state)
+{
+    (void)state;
+    int accepted = 0;
+    for (uint64_t i = 0; i < 600; i++) {
+        struct rng rng = rng_stream(23, i, 0);
+        struct model *m = random_model((enum op)pick(&rng, OP_CONV, OP_COUNT - 1), 7, 6, &rng);
+        params_close(&m->params);
+        disturb(&m->graph, &rng);
+        int hw[64][2];
+        if (graph_check(&m->graph) == 0 && graph_infer(&m->graph, 7, 6, hw) == 0) {
+            struct runner r;
+            accepted++;
+            assert_int_equal(params_open(&m->params, &m->graph), 0);
+            random_values(&m->params, &rng);
+            for (int training = 0; training < 2; training++) {
+                runner_open(&r, m, training, 2, 7, 6, i % 2 ? CPU_REF : best(), 1);
+                memset(exec_input(r.exec), 0,
+                       (size_t)m->graph.nodes[0].channels * 2 * 7 * 6 * sizeof(float));
+                runner_forward(&r);
+                if (training)
+                    runner_backward(&r, i);
+                runner_close(&r);
+            }
+        }
+        model_free(m);
+    }
+    assert_true(accepted > 100 && accepted < 550);
+}
+
 /* A NaN in the picture shows in the outputs: a diverging training is not hidden. */
 static void test_nan(void **state)
 {
@@ -449,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_unfit_size),
         cmocka_unit_test(test_stages),
         cmocka_unit_test(test_net),
+        cmocka_unit_test(test_any_graph),
         cmocka_unit_test(test_nan),
         cmocka_unit_test(test_refresh),
     };

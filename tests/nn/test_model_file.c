@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "nn/model.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -124,6 +125,13 @@ static void lies_are_refused(void **state)
         {"\"format\": 1", "\"format\": 2", "expected 1 to 1"},
         {"\"limbs\": [", "\"limbs\": [[0, 1], ", "channels; the skeleton needs"},
         {"\"nodes\": [", "\"nodes\": [7, ", "node 0"},
+        {"\"name\": \"input\",\n   \"op\": \"input\",\n   \"inputs\": [],\n   \"channels\": 3",
+         "\"name\": \"input\",\n   \"op\": \"input\",\n   \"inputs\": [],\n   \"channels\": 4",
+         "not where or what it should be"},
+        {"\"stride\": 8", "\"stride\": 4", "which is not a stride of 4"},
+        {"\"input_height\": 64", "\"input_height\": 0", "expected 1 to"},
+        {"\"epsilon\": 0.001", "\"epsilon\": 0", "epsilon 0"},
+        {"\"act\": \"relu\"", "\"act\": \"none\"", "its activation is unknown"},
         {"{", "", "graph"},
     };
     struct model *m = small();
@@ -132,6 +140,30 @@ static void lies_are_refused(void **state)
         refuse(path, lies[i].sentence);
     }
     model_free(m);
+}
+
+/* Weights that no training would leave. */
+static void bad_weights_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        float value;
+        const char *sentence;
+    } rows[] = {
+        {"block_1a_conv_1/kernel", NAN, "value 1 of parameter 'block_1a_conv_1/kernel' is"},
+        {"paf_out/bias", INFINITY, "value 1 of parameter 'paf_out/bias' is inf"},
+        {"features_bn/variance", -0.5F, "'features_bn/variance' is -0.5"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct model *m = small();
+        const int at = param_find(&m->params, rows[i].name);
+        assert_true(at >= 0);
+        m->params.value[m->params.list[at].offset + 1] = rows[i].value;
+        assert_int_equal(model_save(m, path), BPNET_OK);
+        refuse(path, rows[i].sentence);
+        model_free(m);
+    }
 }
 
 static int read_memory(const uint8_t *bytes, size_t size)
@@ -203,11 +235,9 @@ int main(void)
         return 1;
     close(fd);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),
-        cmocka_unit_test(safetensors_round_trip),
-        cmocka_unit_test(lies_are_refused),
-        cmocka_unit_test(damage_is_refused),
-        cmocka_unit_test(kinds),
+        cmocka_unit_test(round_trip),        cmocka_unit_test(safetensors_round_trip),
+        cmocka_unit_test(lies_are_refused),  cmocka_unit_test(bad_weights_are_refused),
+        cmocka_unit_test(damage_is_refused), cmocka_unit_test(kinds),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);
