@@ -230,17 +230,7 @@ int exec_forward(struct exec *e)
     return BPNET_OK;
 }
 
-enum { CLEAR_FLOATS = 1 << 16 };
-
-static void clear_item(void *ctx, size_t item, unsigned thread)
-{
-    (void)thread;
-    struct exec *e = ctx;
-    const size_t n = e->model->params.n_trainable, first = item * CLEAR_FLOATS;
-    const size_t count = n - first < CLEAR_FLOATS ? n - first : CLEAR_FLOATS;
-    memset(e->param_grads + first, 0, count * sizeof(float));
-}
-
+/* Every step overwrites its parameters' gradients; those that no output needs stay 0. */
 int exec_backward(struct exec *e)
 {
     const int err = check_planned(e);
@@ -248,8 +238,6 @@ int exec_backward(struct exec *e)
         return err;
     if (!e->options.training)
         return error_set(BPNET_EUSAGE, "an executor for inference has no backward pass");
-    const size_t n = e->model->params.n_trainable;
-    workers_run(e->workers, (n + CLEAR_FLOATS - 1) / CLEAR_FLOATS, clear_item, e);
     for (int k = e->n_steps - 1; k >= 0; k--) {
         struct step *s = &e->steps[k];
         if (!e->needs_grad[s->out])

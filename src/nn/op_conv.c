@@ -9,6 +9,11 @@
 #include <math.h>
 #include <string.h>
 
+enum {
+    MAX_GROUPS = 8,          /* of images, in the weights' gradient */
+    PIECE_FLOATS = 16 * 1024 /* of weights, when groups are added */
+};
+
 /* ---- shape ------------------------------------------------------------------------------- */
 
 static int check(const struct graph *g, const struct node *n)
@@ -78,6 +83,21 @@ static struct conv_geometry geometry_of(const struct node *n, const struct map *
     };
 }
 
+/*
+ * The weights' gradient is summed by groups of images, each with memory of its own but the first;
+ * then the groups are added in order. There are as many whatever the number of threads.
+ */
+static int dw_groups(const struct exec *e)
+{
+    return e->options.batch < MAX_GROUPS ? e->options.batch : MAX_GROUPS;
+}
+
+static size_t kernel_count(const struct step *s)
+{
+    const struct conv_geometry *g = &s->geometry;
+    return (size_t)g->kernel_h * (size_t)g->kernel_w * (size_t)g->in_c * (size_t)g->out_c;
+}
+
 static void prepare(struct exec *e, struct step *s)
 {
     const struct kernels *k = e->kernels;
@@ -91,7 +111,8 @@ static void prepare(struct exec *e, struct step *s)
     if (!e->options.training)
         return;
     const struct map *dy = step_output_grad(e, s);
-    s->partials_size = 2 * channels * s->bands.n;
+    s->partials_size =
+        larger(2 * channels * s->bands.n, (size_t)(dw_groups(e) - 1) * kernel_count(s));
     s->dw_geometry = geometry_of(s->node, x, dy);
     s->scratch_size = larger(s->scratch_size, k->conv_dw_scratch(&s->dw_geometry));
     if (s->back[0] == GRAD_NONE)
@@ -205,35 +226,51 @@ static void bias_grad(const struct exec *e, const struct step *s)
         db[c] = (float)total[c];
 }
 
-/* How many items the tiles of the weight gradient are dealt into: one per thread. */
-static size_t dw_items(const struct exec *e, const struct step *s)
+static float *group_dw(const struct exec *e, const struct step *s, int group)
 {
-    const size_t n_tiles = (size_t)e->kernels->conv_dw_tiles(&s->dw_geometry);
-    return n_tiles < e->threads ? n_tiles : e->threads;
+    return group == 0 ? exec_param_grad(e, s->node, PARAM_KERNEL)
+                      : e->partials + (size_t)(group - 1) * kernel_count(s);
 }
 
-/* The first items are tiles of dw, all images in order; the others rows of dx. */
+static void dw_group(const struct exec *e, const struct step *s, int group, unsigned thread)
+{
+    const struct map *x = step_input(e, s, 0), *dy = step_output_grad(e, s);
+    const int n = dw_groups(e), batch = e->options.batch;
+    const int tiles = e->kernels->conv_dw_tiles(&s->dw_geometry);
+    float *dw = group_dw(e, s, group);
+    memset(dw, 0, kernel_count(s) * sizeof *dw);
+    for (int image = batch * group / n; image < batch * (group + 1) / n; image++)
+        e->kernels->conv_dw(&s->dw_geometry, map_image(x, image), map_image(dy, image), dw, 0,
+                            tiles, exec_scratch(e, thread));
+}
+
+/* The first items are groups of images for dw; the others rows of dx. */
 static void gradient_item(void *ctx, size_t item, unsigned thread)
 {
     const struct step_job *job = ctx;
     const struct exec *e = job->e;
     const struct step *s = job->s;
-    const struct map *x = step_input(e, s, 0), *dy = step_output_grad(e, s);
-    const size_t n_dw = dw_items(e, s);
-    if (item < n_dw) {
-        const size_t n_tiles = (size_t)e->kernels->conv_dw_tiles(&s->dw_geometry);
-        const int tile0 = (int)(n_tiles * item / n_dw), tile1 = (int)(n_tiles * (item + 1) / n_dw);
-        float *dw = exec_param_grad(e, s->node, PARAM_KERNEL);
-        for (int image = 0; image < e->options.batch; image++)
-            e->kernels->conv_dw(&s->dw_geometry, map_image(x, image), map_image(dy, image), dw,
-                                tile0, tile1, exec_scratch(e, thread));
+    const size_t n_groups = (size_t)dw_groups(e);
+    if (item < n_groups) {
+        dw_group(e, s, (int)item, thread);
         return;
     }
-    const struct map *dx = step_input_grad(e, s, 0);
-    const struct band b = band_at(&s->back_bands, item - n_dw);
+    const struct map *dy = step_output_grad(e, s), *dx = step_input_grad(e, s, 0);
+    const struct band b = band_at(&s->back_bands, item - n_groups);
     e->kernels->conv_dx(&s->dx_geometry, map_image(dy, b.image), s->packed_back,
                         s->back[0] == GRAD_ADD, map_image(dx, b.image), b.row0, b.row1,
                         exec_scratch(e, thread));
+}
+
+static void add_groups_item(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct step_job *job = ctx;
+    const size_t first = item * PIECE_FLOATS, left = kernel_count(job->s) - first;
+    const int n = (int)(left < PIECE_FLOATS ? left : PIECE_FLOATS);
+    for (int group = 1; group < dw_groups(job->e); group++)
+        job->e->kernels->copy(group_dw(job->e, job->s, group) + first, n, true,
+                              group_dw(job->e, job->s, 0) + first, n, 1, n);
 }
 
 static void backward(struct exec *e, struct step *s)
@@ -243,7 +280,9 @@ static void backward(struct exec *e, struct step *s)
     if (s->node->bias)
         bias_grad(e, s);
     const size_t n_dx = s->back[0] == GRAD_NONE ? 0 : s->back_bands.n;
-    step_run(e, s, dw_items(e, s) + n_dx, gradient_item);
+    step_run(e, s, (size_t)dw_groups(e) + n_dx, gradient_item);
+    if (dw_groups(e) > 1)
+        step_run(e, s, (kernel_count(s) + PIECE_FLOATS - 1) / PIECE_FLOATS, add_groups_item);
 }
 
 const struct op_row op_conv = {
