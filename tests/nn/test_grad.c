@@ -248,6 +248,55 @@ static void test_threads(void **state)
     }
 }
 
+/*
+ * A batch larger than the groups that weight gradients are summed in: its gradient is the sum of
+ * those of its pictures.
+ */
+static void test_large_batch(void **state)
+{
+    (void)state;
+    enum { BATCH = 11, SIZE = 9 };
+    struct trial t = {.batch = BATCH, .h = SIZE, .w = SIZE, .seed = 1};
+    struct graph *g;
+    struct runner all, one;
+    const struct node input = {.name = "input", .op = OP_INPUT, .channels = 3};
+    t.model = calloc(1, sizeof *t.model);
+    t.model->spec_text = calloc(1, 1);
+    g = &t.model->graph;
+    graph_add(g, &input);
+    add_conv(g, add_conv(g, add_conv(g, 0, 3, 2, 16), 3, 1, 24), 1, 1, 5);
+    assert_int_equal(last_node(g), 0);
+    assert_int_equal(params_open(&t.model->params, g), 0);
+    struct rng rng = rng_stream(4, 0, 0);
+    random_values(&t.model->params, &rng);
+    const size_t n = t.model->params.n_trainable;
+    float *sum = calloc(n, sizeof *sum);
+    open_trial(&all, &t, cpu_level_detect(), 3);
+    runner_forward(&all);
+    runner_backward(&all, t.seed);
+    runner_open(&one, t.model, true, 1, SIZE, SIZE, cpu_level_detect(), 1);
+    int h, w, channels, pitch;
+    double size;
+    exec_output(one.exec, 0, &h, &w, &channels, &pitch);
+    const int cells = h * w * channels;
+    runner_loss(&all, t.seed, true, &size); /* sets the gradients again */
+    for (int i = 0; i < BATCH; i++) {
+        memcpy(exec_input(one.exec), exec_input(all.exec) + i * SIZE * SIZE * 3,
+               SIZE * SIZE * 3 * sizeof(float));
+        memcpy(exec_output_grad(one.exec, 0), exec_output_grad(all.exec, 0) + i * cells,
+               (size_t)cells * sizeof(float));
+        runner_forward(&one);
+        assert_int_equal(exec_backward(one.exec), 0);
+        for (size_t k = 0; k < n; k++)
+            sum[k] += exec_grads(one.exec)[k];
+    }
+    assert_true(relative_distance(exec_grads(all.exec), sum, n) < 1e-5);
+    free(sum);
+    runner_close(&all);
+    runner_close(&one);
+    model_free(t.model);
+}
+
 /* ---- levels ------------------------------------------------------------------------------ */
 
 static void test_levels(void **state)
@@ -372,9 +421,10 @@ static void test_rectified_sums(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients_ref), cmocka_unit_test(test_gradients_best),
-        cmocka_unit_test(test_threads),       cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_planning),      cmocka_unit_test(test_rectified_sums),
+        cmocka_unit_test(test_gradients_ref),  cmocka_unit_test(test_gradients_best),
+        cmocka_unit_test(test_threads),        cmocka_unit_test(test_large_batch),
+        cmocka_unit_test(test_levels),         cmocka_unit_test(test_planning),
+        cmocka_unit_test(test_rectified_sums),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
