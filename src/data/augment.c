@@ -126,8 +126,12 @@ void augment_joints(const struct affine *a, const struct augment *drawn,
                     const struct skeleton *skeleton, struct joint *joints, int n_people)
 {
     for (int p = 0; p < n_people; p++, joints += skeleton->n_joints) {
-        for (int j = 0; j < skeleton->n_joints; j++)
-            affine_apply(a, &joints[j].x, &joints[j].y);
+        for (int j = 0; j < skeleton->n_joints; j++) {
+            double x = joints[j].x + 0.5, y = joints[j].y + 0.5;
+            affine_apply(a, &x, &y);
+            joints[j].x = x - 0.5;
+            joints[j].y = y - 0.5;
+        }
         if (drawn->flip_lr == drawn->flip_tb)
             continue;
         for (int j = 0; j < skeleton->n_joints; j++) {

@@ -42,8 +42,9 @@ bool affine_invert(struct affine *out, const struct affine *a);
 void affine_apply(const struct affine *a, double *x, double *y);
 
 /*
- * Move people's joints (n_people, n_joints) to network pixels; a mirrored person's left joints
- * become right ones, once: two mirrors are a rotation (quirk 21).
+ * Move people's joints (n_people, n_joints) to network pixels, from pixel centre to pixel centre as
+ * the picture moves (the original left out the half pixel, quirk 25); a mirrored person's left
+ * joints become right ones, once: two mirrors are a rotation (quirk 21).
  */
 void augment_joints(const struct affine *a, const struct augment *drawn,
                     const struct skeleton *skeleton, struct joint *joints, int n_people);

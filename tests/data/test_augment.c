@@ -148,17 +148,17 @@ static void mirrors_swap_sides_once(void **state)
     enum { NOSE = 0, RIGHT_SHOULDER = 2, LEFT_SHOULDER = 5 };
     struct joint joints[18];
     mirrored(joints, true, false);
-    near(joints[NOSE].x, 90, 0);
-    near(joints[RIGHT_SHOULDER].x, 100 - 15, 0); /* was the left one, flag included */
+    near(joints[NOSE].x, 89, 0); /* 100 - (10 + 0.5) - 0.5: pixel centres are mirrored */
+    near(joints[RIGHT_SHOULDER].x, 99 - 15, 0); /* was the left one, flag included */
     assert_int_equal(joints[RIGHT_SHOULDER].visibility, VIS_OCCLUDED);
-    near(joints[LEFT_SHOULDER].x, 100 - 12, 0);
+    near(joints[LEFT_SHOULDER].x, 99 - 12, 0);
     assert_int_equal(joints[LEFT_SHOULDER].visibility, VIS_VISIBLE);
     mirrored(joints, false, true);
     near(joints[RIGHT_SHOULDER].x, 15, 0);
-    near(joints[RIGHT_SHOULDER].y, 30, 0);
+    near(joints[RIGHT_SHOULDER].y, 29, 0);
     mirrored(joints, true, true); /* a half turn */
-    near(joints[RIGHT_SHOULDER].x, 100 - 12, 0);
-    near(joints[RIGHT_SHOULDER].y, 30, 0);
+    near(joints[RIGHT_SHOULDER].x, 99 - 12, 0);
+    near(joints[RIGHT_SHOULDER].y, 29, 0);
     mirrored(joints, false, false);
     near(joints[RIGHT_SHOULDER].x, 12, 0);
 }

@@ -215,8 +215,8 @@ static void validation_is_the_record_itself(void **state)
             double expected = 0;
             for (int p = 0; p < r.n_people; p++) { /* keypoint 0 is the nose, joint 0 */
                 const double *k = r.joints + (size_t)p * 51;
-                const double jx = 40 + z * (k[0] - r.centers[0]);
-                const double jy = 32 + z * (k[1] - r.centers[1]);
+                const double jx = 40 + z * (k[0] + 0.5 - r.centers[0]) - 0.5;
+                const double jy = 32 + z * (k[1] + 0.5 - r.centers[1]) - 0.5;
                 const double dx = 8 * x + 3.5 - jx, dy = 8 * y + 3.5 - jy;
                 const double g = exp(-(dx * dx + dy * dy) / 98);
                 expected = fmax(expected, g < 0.001 ? 0 : g);
