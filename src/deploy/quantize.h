@@ -1,0 +1,31 @@
+/*
+ * Types and scales for a lowered network: which layers compute in 8 bits, and with what scales.
+ * Tensors that cannot be negative use 0..255 (zero 0, scale amax / 255), others -127..127 about
+ * zero 128 (scale amax / 127). Weights are per output channel, symmetric, -127..127, after the
+ * scales of the input's channels were multiplied in.
+ */
+#ifndef DEPLOY_QUANTIZE_H
+#define DEPLOY_QUANTIZE_H
+
+#include "deploy/calibrate.h"
+#include "deploy/network.h"
+
+struct quantize_options {
+    const struct channel_means *means; /* bias correction (Nagel et al. 2019); NULL: none */
+    const bool *keep_float;            /* per layer: not in 8 bits; NULL: none */
+};
+
+/* Everything in 8 bits but the outputs, which are F32. BPNET_EUSAGE names a tensor without range.
+ */
+int quantize(struct network *net, const struct ranges *ranges,
+             const struct quantize_options *options);
+
+/* Everything in `type` (F32, BF16), outputs F32. */
+void network_set_type(struct network *net, enum map_type type);
+
+/* 8-bit weights of a convolution and the constants of its kernel (conv_kernel.h); for compile and
+ * for export to ONNX. Arrays belong to the caller: w8 of the weights' size, others out_c. */
+int quantize_weights(const struct network *net, const struct layer *conv, int8_t *w8,
+                     int32_t *offset, float *multiplier, float *bias, float *weight_scale);
+
+#endif

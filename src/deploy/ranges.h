@@ -1,0 +1,31 @@
+/*
+ * How large the values of every tensor get: what calibration finds and quantisation uses. Kept in
+ * TensorRT's text format (spec 12.5), one line a tensor: "name: 8 hex digits", the big-endian bits
+ * of the float scale amax / 127.
+ */
+#ifndef DEPLOY_RANGES_H
+#define DEPLOY_RANGES_H
+
+#include "nn/graph.h"
+
+#include <stddef.h>
+
+struct range {
+    char name[GRAPH_NAME_SIZE];
+    float amax;
+};
+
+struct ranges {
+    struct range *items; /* in the order of the network's tensors */
+    size_t n, capacity;
+};
+
+int ranges_set(struct ranges *r, const char *name, float amax);
+const struct range *ranges_find(const struct ranges *r, const char *name); /* NULL: none */
+void ranges_free(struct ranges *r);                                        /* zeroed is allowed */
+
+/* BPNET_EFORMAT with file:line for anything that is not such a file; any TRT-… header is taken. */
+int ranges_read(struct ranges *out, const char *path);
+int ranges_write(const struct ranges *r, const char *path);
+
+#endif
