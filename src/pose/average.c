@@ -127,15 +127,15 @@ int owned_maps_add_mirrored(struct owned_maps *o, const struct maps *mirrored,
     return BPNET_OK;
 }
 
-void mirror_input(float *input, int h, int w)
+void mirror_input(void *input, int h, int w, size_t pixel)
 {
+    unsigned char held[RGB * sizeof(float)];
     for (int y = 0; y < h; y++) {
-        float *row = input + (size_t)y * (size_t)w * RGB;
-        for (int a = 0, b = w - 1; a < b; a++, b--) {
-            float pixel[RGB];
-            memcpy(pixel, row + (size_t)a * RGB, sizeof(pixel));
-            memcpy(row + (size_t)a * RGB, row + (size_t)b * RGB, sizeof(pixel));
-            memcpy(row + (size_t)b * RGB, pixel, sizeof(pixel));
+        unsigned char *row = (unsigned char *)input + (size_t)y * (size_t)w * pixel;
+        for (size_t a = 0, b = (size_t)w - 1; a < b; a++, b--) {
+            memcpy(held, row + a * pixel, pixel);
+            memcpy(row + a * pixel, row + b * pixel, pixel);
+            memcpy(row + b * pixel, held, pixel);
         }
     }
 }

@@ -35,7 +35,7 @@ int owned_maps_add_scale(struct owned_maps *o, const struct letterbox *to, const
                          const struct letterbox *from, int stride, float share,
                          struct workers *workers);
 
-/* Mirror a picture of (h, w, 3) floats in place. */
-void mirror_input(float *input, int h, int w);
+/* Mirror a picture of (h, w) in place; a pixel has so many bytes, at most 12. */
+void mirror_input(void *input, int h, int w, size_t pixel);
 
 #endif

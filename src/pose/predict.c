@@ -31,8 +31,8 @@ struct predictor {
     struct predict_options options;
     struct workers *workers;
     struct resizer resizer;
-    float *input;
-    size_t input_capacity;
+    void *input;           /* floats, or bytes for a network that reads pixels */
+    size_t input_capacity; /* bytes */
     int n_views;
     struct view views[PREDICT_MAX_SCALES]; /* by rising scale */
     struct owned_maps average;
@@ -87,7 +87,8 @@ static int check_options(const struct predict_options *o)
 
 static int check_net(const struct net *net)
 {
-    if (!net->run || !net->skeleton || net->stride < 1 || net->stride > GRID_MAX_FACTOR ||
+    if (!net->run == !net->run_pixels || (net->run_pixels && !net->fixed_size) || !net->skeleton ||
+        net->stride < 1 || net->stride > GRID_MAX_FACTOR ||
         (net->fixed_size && (net->fixed_h < 1 || net->fixed_w < 1)))
         return error_set(BPNET_EUSAGE, "a network of stride %d, expected 1 to %d", net->stride,
                          GRID_MAX_FACTOR);
@@ -188,16 +189,16 @@ static int plan_view(const struct predictor *p, struct view *v, const struct ima
     return BPNET_OK;
 }
 
-static int reserve_input(struct predictor *p, size_t floats)
+static int reserve_input(struct predictor *p, size_t bytes)
 {
-    if (floats <= p->input_capacity)
+    if (bytes <= p->input_capacity)
         return BPNET_OK;
     free(p->input);
     p->input_capacity = 0;
-    p->input = aligned_alloc(ARENA_ALIGN, arena_round(floats * sizeof(float)));
+    p->input = aligned_alloc(ARENA_ALIGN, arena_round(bytes));
     if (!p->input)
-        return error_set(BPNET_ENOMEM, "no memory for a network input of %zu floats", floats);
-    p->input_capacity = floats;
+        return error_set(BPNET_ENOMEM, "no memory for a network input of %zu bytes", bytes);
+    p->input_capacity = bytes;
     return BPNET_OK;
 }
 
@@ -214,18 +215,27 @@ static void clear_margin(float *input, const struct view *v)
 
 static int preprocess(struct predictor *p, const struct view *v, const struct image *image)
 {
-    const int err = reserve_input(p, (size_t)v->input_h * (size_t)v->input_w * RGB);
+    const bool pixels = p->net.run_pixels != NULL;
+    const size_t values = (size_t)v->input_h * (size_t)v->input_w * RGB;
+    const int err = reserve_input(p, pixels ? values : values * sizeof(float));
     if (err < 0)
         return err;
+    const bool antialias = !p->options.compat;
+    const size_t pitch = (size_t)v->input_w;
+    if (pixels) /* of a fixed size: the letterbox fills it */
+        return resizer_run_bytes(&p->resizer, image, &v->box, antialias, p->input, pitch,
+                                 p->workers);
     clear_margin(p->input, v);
-    return resizer_run(&p->resizer, image, &v->box, !p->options.compat, p->net.scale, p->net.offset,
-                       p->input, (size_t)v->input_w, p->workers);
+    return resizer_run(&p->resizer, image, &v->box, antialias, p->net.scale, p->net.offset,
+                       p->input, pitch, p->workers);
 }
 
 static int run_net(struct predictor *p, const struct view *v, struct maps *maps)
 {
     *maps = (struct maps){0};
-    const int err = p->net.run(p->net.ctx, p->input, v->input_h, v->input_w, maps);
+    const struct net *net = &p->net;
+    const int err = net->run ? net->run(net->ctx, p->input, v->input_h, v->input_w, maps)
+                             : net->run_pixels(net->ctx, p->input, v->input_h, v->input_w, maps);
     if (err < 0)
         return err;
     const int stride = p->net.stride;
@@ -260,7 +270,8 @@ static int run_view(struct predictor *p, struct view *v, const struct image *ima
         return BPNET_OK;
     if ((err = owned_maps_copy(&v->kept, maps)) < 0)
         return err;
-    mirror_input(p->input, v->input_h, v->input_w);
+    const size_t pixel = RGB * (p->net.run_pixels ? sizeof(uint8_t) : sizeof(float));
+    mirror_input(p->input, v->input_h, v->input_w, pixel);
     lap(p, PREPROCESS, &since);
     if ((err = run_net(p, v, maps)) < 0)
         return err;

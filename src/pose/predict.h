@@ -22,13 +22,17 @@ struct maps {
     int paf_channels, paf_pitch;
 };
 
-/* How to run a network on one normalised picture, (h, w, 3) float RGB. */
+/*
+ * How to run a network on one picture, (h, w, 3) RGB: `run` reads normalised floats, `run_pixels`
+ * bytes; one of the two is there. `out` stays valid until the next run. They return 0 or an error
+ * code.
+ */
 struct net {
-    /* `out` stays valid until the next run. Returns 0 or an error code. */
     int (*run)(void *ctx, const float *input, int h, int w, struct maps *out);
+    int (*run_pixels)(void *ctx, const uint8_t *input, int h, int w, struct maps *out);
     void *ctx;
     int stride;      /* input pixels per map cell */
-    bool fixed_size; /* an engine: only fixed_h x fixed_w */
+    bool fixed_size; /* an engine: only fixed_h x fixed_w; always so with run_pixels */
     int fixed_h, fixed_w;
     float scale[3]; /* x / scale - offset, per RGB channel */
     float offset[3];

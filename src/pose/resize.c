@@ -30,9 +30,10 @@ struct scratch {
 struct job {
     const struct resizer *r;
     const struct image *image;
-    float level[CHANNELS][256]; /* normalised values */
-    float *out;
-    size_t pitch;
+    size_t pitch; /* pixels between rows of the result, which is one of: */
+    uint8_t *bytes;
+    float *floats;
+    float level[CHANNELS][256]; /* floats: normalised values */
 };
 
 /* ---- tables -------------------------------------------------------------------------------- */
@@ -230,17 +231,24 @@ static uint8_t to_level(float v)
     return rounded < 0 ? 0 : rounded > 255 ? 255 : (uint8_t)rounded;
 }
 
+static uint8_t blend_level(const float *const in[TAPS], const float w[TAPS], size_t i)
+{
+    return to_level(in[0][i] * w[0] + in[1][i] * w[1] + in[2][i] * w[2] + in[3][i] * w[3]);
+}
+
 static void blend_rows(const struct job *job, const float *const in[TAPS], const float w[TAPS],
-                       float *out)
+                       int y)
 {
     const size_t width = (size_t)job->r->box.w * CHANNELS;
-    for (size_t x = 0; x < width; x += CHANNELS) {
-        for (size_t c = 0; c < CHANNELS; c++) {
-            const size_t i = x + c;
-            const float v = in[0][i] * w[0] + in[1][i] * w[1] + in[2][i] * w[2] + in[3][i] * w[3];
-            out[i] = job->level[c][to_level(v)];
-        }
+    const size_t begin = (size_t)y * job->pitch * CHANNELS;
+    if (job->bytes) {
+        for (size_t i = 0; i < width; i++)
+            job->bytes[begin + i] = blend_level(in, w, i);
+        return;
     }
+    for (size_t x = 0; x < width; x += CHANNELS)
+        for (size_t c = 0; c < CHANNELS; c++)
+            job->floats[begin + x + c] = job->level[c][blend_level(in, w, x + c)];
 }
 
 static void make_band(void *ctx, size_t item, unsigned thread)
@@ -265,15 +273,15 @@ static void make_band(void *ctx, size_t item, unsigned thread)
             }
             in[k] = at;
         }
-        blend_rows(job, in, tap->weight, job->out + (size_t)y * job->pitch * CHANNELS);
+        blend_rows(job, in, tap->weight, y);
     }
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-int resizer_run(struct resizer *r, const struct image *image, const struct letterbox *box,
-                bool antialias, const float scale[3], const float offset[3], float *out,
-                size_t pitch, struct workers *workers)
+/* `job` says where the result goes and how. */
+static int run(struct resizer *r, const struct image *image, const struct letterbox *box,
+               bool antialias, struct job *job, struct workers *workers)
 {
     if (image->w != box->image_w || image->h != box->image_h ||
         (image->channels != CHANNELS && image->channels != 1))
@@ -284,18 +292,34 @@ int resizer_run(struct resizer *r, const struct image *image, const struct lette
     const int err = plan(r, box, antialias, threads);
     if (err < 0)
         return err;
-    struct job job = {.r = r, .image = image, .out = out, .pitch = pitch};
+    job->r = r;
+    job->image = image;
+    const size_t bands = (size_t)(box->h - 1) / BAND_ROWS + 1;
+    if (workers) {
+        workers_run(workers, bands, make_band, job);
+    } else {
+        for (size_t band = 0; band < bands; band++)
+            make_band(job, band, 0);
+    }
+    return BPNET_OK;
+}
+
+int resizer_run(struct resizer *r, const struct image *image, const struct letterbox *box,
+                bool antialias, const float scale[3], const float offset[3], float *out,
+                size_t pitch, struct workers *workers)
+{
+    struct job job = {.floats = out, .pitch = pitch};
     for (int c = 0; c < CHANNELS; c++)
         for (int v = 0; v < 256; v++)
             job.level[c][v] = (float)v / scale[c] - offset[c];
-    const size_t bands = (size_t)(box->h - 1) / BAND_ROWS + 1;
-    if (workers) {
-        workers_run(workers, bands, make_band, &job);
-    } else {
-        for (size_t band = 0; band < bands; band++)
-            make_band(&job, band, 0);
-    }
-    return BPNET_OK;
+    return run(r, image, box, antialias, &job, workers);
+}
+
+int resizer_run_bytes(struct resizer *r, const struct image *image, const struct letterbox *box,
+                      bool antialias, uint8_t *out, size_t pitch, struct workers *workers)
+{
+    struct job job = {.bytes = out, .pitch = pitch};
+    return run(r, image, box, antialias, &job, workers);
 }
 
 void resizer_free(struct resizer *r)

@@ -16,6 +16,7 @@
 #include "pose/letterbox.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Keeps its tables and scratch memory; zero-initialise. */
 struct resizer {
@@ -36,6 +37,10 @@ struct resizer {
 int resizer_run(struct resizer *r, const struct image *image, const struct letterbox *box,
                 bool antialias, const float scale[3], const float offset[3], float *out,
                 size_t pitch, struct workers *workers);
+
+/* The same without normalisation: RGB bytes, for networks that read pixels. */
+int resizer_run_bytes(struct resizer *r, const struct image *image, const struct letterbox *box,
+                      bool antialias, uint8_t *out, size_t pitch, struct workers *workers);
 void resizer_free(struct resizer *r);
 
 #endif

@@ -317,6 +317,62 @@ static void test_fixed_networks_get_their_size(void **state)
     log_set_level(LOG_INFO);
 }
 
+/* The same network, reading bytes. */
+static int look_at_pixels(void *ctx, const uint8_t *input, int h, int w, struct maps *out)
+{
+    const size_t n = (size_t)h * (size_t)w * 3;
+    float *normalised = malloc(n * sizeof(*normalised));
+    assert_non_null(normalised);
+    for (size_t i = 0; i < n; i++)
+        normalised[i] = (float)input[i] / 256 - 0.5f;
+    const int err = look(ctx, normalised, h, w, out);
+    free(normalised);
+    return err;
+}
+
+/* Bytes and floats are the same picture: equal people, mirror image included. */
+static void test_pixels_instead_of_floats(void **state)
+{
+    (void)state;
+    struct looking_net looking = {.bias = 3};
+    struct predict_options o = spot_options();
+    o.aspect = ASPECT_PAD_IMAGE;
+    o.flip_test = true;
+    struct image image = spot_picture(333, 250);
+    struct people found[2] = {{0}, {0}};
+    for (int pixels = 0; pixels < 2; pixels++) {
+        struct net net = as_net(&looking);
+        net.fixed_size = true;
+        net.fixed_h = o.input_h;
+        net.fixed_w = o.input_w;
+        net.run_pixels = pixels ? look_at_pixels : NULL;
+        net.run = pixels ? NULL : look;
+        struct predictor *p;
+        assert_int_equal(predictor_open(&p, &net, &o, NULL), BPNET_OK);
+        assert_int_equal(predictor_run(p, &image, &found[pixels]), BPNET_OK);
+        predictor_close(p);
+        assert_found(&found[pixels], &image, 0.5);
+    }
+    assert_memory_equal(found[0].joints, found[1].joints, 2 * sizeof(*found[0].joints));
+    for (int pixels = 0; pixels < 2; pixels++)
+        people_free(&found[pixels]);
+    free(image.pixels);
+    synthetic_free(&looking.maps);
+}
+
+static void test_networks_read_one_kind_of_input(void **state)
+{
+    (void)state;
+    struct looking_net looking = {0};
+    struct net net = as_net(&looking);
+    const struct predict_options o = spot_options();
+    struct predictor *p;
+    net.run_pixels = look_at_pixels; /* besides run */
+    assert_int_equal(predictor_open(&p, &net, &o, NULL), BPNET_EUSAGE);
+    net.run = NULL; /* but of any size */
+    assert_int_equal(predictor_open(&p, &net, &o, NULL), BPNET_EUSAGE);
+}
+
 /* One predictor, pictures of many sizes, with threads: the same people as one by one. */
 static void test_reuse_and_threads(void **state)
 {
@@ -425,6 +481,8 @@ int main(void)
         cmocka_unit_test(test_the_mirror_cancels_a_bias),
         cmocka_unit_test(test_original_input_is_not_padded_to_cells),
         cmocka_unit_test(test_fixed_networks_get_their_size),
+        cmocka_unit_test(test_pixels_instead_of_floats),
+        cmocka_unit_test(test_networks_read_one_kind_of_input),
         cmocka_unit_test(test_reuse_and_threads),
         cmocka_unit_test(test_an_empty_picture_has_nobody),
         cmocka_unit_test(test_errors_are_told),
