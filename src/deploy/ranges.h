@@ -20,12 +20,17 @@ struct ranges {
     size_t n, capacity;
 };
 
+enum { RANGES_MAX = 16384 };
+
+/* Add one, or change the one of that name. The name is of 1 to 63 bytes without line breaks. What
+ * is kept is what a file would give back: amax rounded so that it is 127 times a float. */
 int ranges_set(struct ranges *r, const char *name, float amax);
 const struct range *ranges_find(const struct ranges *r, const char *name); /* NULL: none */
 void ranges_free(struct ranges *r);                                        /* zeroed is allowed */
 
 /* BPNET_EFORMAT with file:line for anything that is not such a file; any TRT-… header is taken. */
 int ranges_read(struct ranges *out, const char *path);
+int ranges_parse(struct ranges *out, const char *bytes, size_t size, const char *name);
 int ranges_write(const struct ranges *r, const char *path);
 
 #endif
