@@ -26,6 +26,7 @@ static const struct {
     [-BPNET_ECONFIG] = {"bad setting", EX_CONFIG},
     [-BPNET_ENUMERIC] = {"numeric", EX_SOFTWARE},
     [-BPNET_ESTOPPED] = {"stopped", EX_TEMPFAIL},
+    [-BPNET_EKEY] = {"no key", EX_NOPERM},
 };
 
 static int known(int code)

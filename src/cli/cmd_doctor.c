@@ -196,7 +196,7 @@ static void check_model(struct finding *f, const char *folder)
     struct container c = {0};
     int err = find_model(&path);
     if (err == 0)
-        err = container_open(&c, path, NULL);
+        err = container_open(&c, path, NULL, NULL);
     if (err == 0)
         str_append(&f->text, path);
     else {
@@ -211,7 +211,8 @@ static void check_model(struct finding *f, const char *folder)
 static int add_library(struct dl_phdr_info *info, size_t size, void *text)
 {
     (void)size;
-    static const char *const ours[] = {"jansson", "yaml", "jpeg", "png", "protobuf-c", "xxhash"};
+    static const char *const ours[] = {"jansson",    "yaml",   "jpeg",  "png",
+                                       "protobuf-c", "xxhash", "sodium"};
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         const char *found = strstr(path_base(info->dlpi_name), ours[i]);
         char *real = found ? realpath(info->dlpi_name, NULL) : NULL;

@@ -68,7 +68,7 @@ static int load(struct subject *s, const struct run *run)
         experiment_spec_free(spec);
         return err;
     }
-    const int err = container_open(&s->file, s->path, NULL);
+    const int err = container_open(&s->file, s->path, NULL, run->key);
     if (err < 0)
         return err;
     s->file_size = s->file.file.size;
@@ -148,7 +148,8 @@ static void print_head(struct subject *s)
     const struct model_meta *m = &s->model->meta;
     char number[16];
     if (s->file_size) {
-        printf("%-11s %s, %sB:", s->file.kind, s->path, short_number(number, (double)s->file_size));
+        printf("%-11s %s, %s%sB:", s->file.kind, s->path, s->file.file.sealed ? "sealed, " : "",
+               short_number(number, (double)s->file_size));
         for (uint32_t i = 0; i < s->file.n_sections; i++) {
             size_t size;
             const char *name = container_section_name(&s->file, i, &size);
@@ -240,6 +241,8 @@ static void print_json(const struct subject *s, bool layers)
     json_write_string(&w, s->path);
     json_write_key(&w, "kind");
     json_write_string(&w, s->file_size ? s->file.kind : "spec");
+    json_write_key(&w, "sealed");
+    json_write_bool(&w, s->file.file.sealed);
     json_write_key(&w, "weights_hash");
     json_write_string(&w, s->hash);
     json_write_key(&w, "skeleton");

@@ -23,7 +23,7 @@ int network_open(struct network *n, const struct run *run, const char *model,
     const struct spec_overrides overrides = {run->common->set.items, run->common->set.n};
     int err = inference_spec_load(&n->spec, inference_spec, &overrides);
     if (err < 0 || (err = choose_model(n, model)) < 0 ||
-        (err = model_load(&n->model, n->model_path)) < 0)
+        (err = model_load(&n->model, n->model_path, run->key)) < 0)
         goto fail;
     n->options = n->spec->options;
     if (run->common->compat) {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/help.h"
+#include "cli/key.h"
 #include "io/file.h"
 
 #include <errno.h>
@@ -43,7 +44,11 @@ static const struct option options[] = {
     {"num_processes", "np", OPTION_INTEGER, AT(num_processes), "N",
      .no_effect = "one process uses all cores; see --threads"},
     {"use_amp", NULL, OPTION_FLAG, AT(use_amp), .no_effect = "arithmetic is in single precision"},
-    {"key", "k", OPTION_TEXT, AT(key), "KEY", .no_effect = "model files are not encrypted"},
+    {"key", "k", OPTION_TEXT, AT(key), "KEY",
+     .help = "seal models that are written, open sealed ones; or set BPNET_KEY"},
+    {"key_file", NULL, OPTION_TEXT, AT(key_file), "FILE", .help = "the key is in this file"},
+    {"key_fd", NULL, OPTION_TEXT, AT(key_fd), "N",
+     .help = "the key is read from this open file descriptor"},
 };
 
 const struct option_table common_options = {options, sizeof(options) / sizeof(options[0])};
@@ -162,6 +167,8 @@ static int execute(struct run *run, const void *args)
     if (strcmp(run->common->cpu, "auto") != 0 &&
         (err = cpu_level_parse(&run->cpu, run->common->cpu)) < 0)
         return err;
+    if ((err = key_open(&run->key, run->common)) < 0)
+        return err;
     if (run->common->results_dir && (err = run_announce(run, run->common->results_dir)) < 0)
         return err;
     err = run->verb->run(run, args);
@@ -221,6 +228,7 @@ static int run_verb(const struct verb *verb, const struct verb *const *verbs, in
     if (parsed && run.common->compat)
         fprintf(stderr, "Execution status: %s\n", err < 0 ? "FAIL" : "PASS");
     opt_free(args, &run.operands, tables, 2);
+    seal_key_free(run.key);
     free(run.status_folder);
     free(args);
     return err;

@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "cli/opt.h"
+#include "io/seal.h"
 #include "io/status.h"
 
 #include <signal.h>
@@ -20,7 +21,7 @@ struct common_args {
     int64_t gpus, num_processes;
     struct text_list gpu_index;
     bool use_amp;
-    const char *key;
+    const char *key, *key_file, *key_fd;
 };
 
 extern const struct option_table common_options;
@@ -34,6 +35,7 @@ struct run {
     const struct common_args *common;
     struct text_list operands;
     enum cpu_level cpu;                /* --cpu, or the machine's best */
+    struct seal_key *key;              /* for every file read or written; NULL: none */
     const volatile sig_atomic_t *stop; /* set by Ctrl-C and SIGTERM; a second one kills */
     char *status_folder;               /* of status.json; NULL: none is written */
     struct status_value kpi[RUN_MAX_KPI];

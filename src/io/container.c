@@ -138,10 +138,10 @@ static int open_view(struct container *c, const char *name, const char *kind)
     return error;
 }
 
-int container_open(struct container *c, const char *path, const char *kind)
+int container_open(struct container *c, const char *path, const char *kind, struct seal_key *key)
 {
     *c = (struct container){0};
-    const int error = file_view_open(&c->file, path, max_file);
+    const int error = seal_view_open(&c->file, path, max_file, key);
     return error < 0 ? error : open_view(c, path, kind);
 }
 
@@ -198,13 +198,24 @@ const char *container_section_name(const struct container *c, uint32_t index, si
 
 /* ---- writing ----------------------------------------------------------------------------- */
 
-static int write_sections(struct outfile *out, const struct section *sections, size_t n)
+/* Where the bytes go: through the seal if there is one. */
+struct sink {
+    struct outfile file;
+    struct seal_writer *seal;
+};
+
+static int put(struct sink *s, const void *bytes, size_t n)
+{
+    return s->seal ? seal_writer_put(s->seal, bytes, n) : outfile_write(&s->file, bytes, n);
+}
+
+static int write_sections(struct sink *out, const struct section *sections, size_t n)
 {
     static const uint8_t zeros[ALIGNMENT];
     for (size_t i = 0; i < n; i++) {
-        int error = outfile_write(out, sections[i].bytes, sections[i].size);
+        int error = put(out, sections[i].bytes, sections[i].size);
         if (error == BPNET_OK)
-            error = outfile_write(out, zeros, round_up(sections[i].size) - sections[i].size);
+            error = put(out, zeros, round_up(sections[i].size) - sections[i].size);
         if (error < 0)
             return error;
     }
@@ -228,8 +239,9 @@ static int check_names(const char *path, const char *kind, const struct section 
     return BPNET_OK;
 }
 
-static void compose_head(uint8_t *head, size_t head_size, const char *kind,
-                         const struct section *sections, size_t n)
+/* Returns the size of the whole. */
+static uint64_t compose_head(uint8_t *head, size_t head_size, const char *kind,
+                             const struct section *sections, size_t n)
 {
     uint64_t offset = head_size;
     for (size_t i = 0; i < n; i++) {
@@ -246,10 +258,11 @@ static void compose_head(uint8_t *head, size_t head_size, const char *kind,
     store64(head + 16, offset);
     memcpy(head + 32, kind, strlen(kind));
     store64(head + 24, hash64(head + CHECKED_FROM, head_size - CHECKED_FROM));
+    return offset;
 }
 
 int container_write(const char *path, const char *kind, const struct section *sections,
-                    size_t n_sections)
+                    size_t n_sections, struct seal_key *key)
 {
     int error = check_names(path, kind, sections, n_sections);
     if (error < 0)
@@ -258,15 +271,20 @@ int container_write(const char *path, const char *kind, const struct section *se
     uint8_t *head = calloc(1, head_size);
     if (!head)
         return error_set(BPNET_ENOMEM, "%s: no memory for its header", path);
-    compose_head(head, head_size, kind, sections, n_sections);
-    struct outfile out;
-    if ((error = outfile_open(&out, path)) == BPNET_OK) {
-        if ((error = outfile_write(&out, head, head_size)) < 0 ||
-            (error = write_sections(&out, sections, n_sections)) < 0)
-            outfile_abort(&out);
-        else
-            error = outfile_commit(&out);
-    }
+    const uint64_t size = compose_head(head, head_size, kind, sections, n_sections);
+    struct sink out = {.seal = NULL};
+    if ((error = outfile_open(&out.file, path)) < 0)
+        goto done;
+    if (key && (error = seal_writer_open(&out.seal, &out.file, size, key)) < 0)
+        goto done;
+    if ((error = put(&out, head, head_size)) < 0 ||
+        (error = write_sections(&out, sections, n_sections)) < 0 ||
+        (out.seal && (error = seal_writer_end(out.seal)) < 0))
+        goto done;
+    error = outfile_commit(&out.file);
+done:
+    seal_writer_close(out.seal);
+    outfile_abort(&out.file);
     free(head);
     return error;
 }

@@ -24,6 +24,7 @@
 #define IO_CONTAINER_H
 
 #include "io/file.h"
+#include "io/seal.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -36,8 +37,12 @@ struct container {
     bool borrowed; /* the bytes belong to the caller */
 };
 
-/* `kind` may be NULL: any. The file stays mapped until container_close(). */
-int container_open(struct container *c, const char *path, const char *kind);
+/*
+ * `kind` may be NULL: any. The file stays mapped until container_close(). A sealed file
+ * (io/seal.h) is decrypted into memory with `key`; NULL: there is none, and such a file is
+ * BPNET_EKEY. A plain file opens with or without a key.
+ */
+int container_open(struct container *c, const char *path, const char *kind, struct seal_key *key);
 
 /* The same over bytes in memory, which must outlive the container (for the fuzz target). */
 int container_open_memory(struct container *c, const uint8_t *bytes, size_t size, const char *name,
@@ -60,8 +65,11 @@ struct section {
     size_t size;
 };
 
-/* Write a file in one go, atomically. Names are of 1 to 23 bytes, each used once. */
+/*
+ * Write a file in one go, atomically; sealed unless `key` is NULL. Names are of 1 to 23 bytes, each
+ * used once.
+ */
 int container_write(const char *path, const char *kind, const struct section *sections,
-                    size_t n_sections);
+                    size_t n_sections, struct seal_key *key);
 
 #endif

@@ -86,7 +86,8 @@ int file_view_open(struct file_view *view, const char *path, size_t limit)
         if (mapped == MAP_FAILED)
             error = read_stream(view, fd, path, limit);
         else
-            *view = (struct file_view){mapped, (size_t)info.st_size, true};
+            *view =
+                (struct file_view){.bytes = mapped, .size = (size_t)info.st_size, .mapped = true};
     }
     close(fd);
     return error;

@@ -12,6 +12,7 @@ struct file_view {
     const uint8_t *bytes;
     size_t size;
     bool mapped;
+    bool sealed; /* decrypted from a sealed file (io/seal.h) */
 };
 
 /*

@@ -3,6 +3,15 @@ find_package(PNG REQUIRED)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
 find_program(PROTOC_C protoc-c REQUIRED)
+# Sealing files is for the whole program; the runtime tells them apart and does without libsodium.
+set(not_used ${CMAKE_CURRENT_SOURCE_DIR}/io/seal_none.c)
+if(BPNET_RUNTIME_ONLY)
+  set(not_used ${CMAKE_CURRENT_SOURCE_DIR}/io/seal.c)
+else()
+  pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+  target_link_libraries(bpnet_io PUBLIC PkgConfig::SODIUM)
+endif()
+set_source_files_properties(${not_used} PROPERTIES HEADER_FILE_ONLY ON)
 target_link_libraries(bpnet_io PUBLIC PkgConfig::JANSSON JPEG::JPEG PNG::PNG PkgConfig::PROTOBUF_C)
 
 # proto/<name>.proto becomes "<name>.pb-c.h" and its code, which is not ours to warn about.

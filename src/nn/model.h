@@ -40,8 +40,9 @@ int model_build_graph(struct model **out, const struct model_spec *spec, uint64_
 /* The same with all parameters zero, which costs next to nothing: for counting. */
 int model_build_shape(struct model **out, const struct model_spec *spec);
 
-int model_save(const struct model *m, const char *path);
-int model_load(struct model **out, const char *path);
+/* A key seals what is written and opens what is sealed; NULL: none (io/seal.h). */
+int model_save(const struct model *m, const char *path, struct seal_key *key);
+int model_load(struct model **out, const char *path, struct seal_key *key);
 void model_free(struct model *m); /* NULL is allowed */
 
 /* The sections of a model inside any container (a checkpoint is a model plus training state). */

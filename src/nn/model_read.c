@@ -380,11 +380,11 @@ int model_from_container(struct model **out, struct container *c)
 }
 
 /* A checkpoint is a model with more sections. */
-int model_load(struct model **out, const char *path)
+int model_load(struct model **out, const char *path, struct seal_key *key)
 {
     struct container c;
     *out = NULL;
-    int error = container_open(&c, path, NULL);
+    int error = container_open(&c, path, NULL, key);
     if (error < 0)
         return error;
     if (strcmp(c.kind, "model") != 0 && strcmp(c.kind, "checkpoint") != 0)

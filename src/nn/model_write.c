@@ -191,14 +191,14 @@ void model_sections_free(struct model_sections *keep)
     free(keep);
 }
 
-int model_save(const struct model *m, const char *path)
+int model_save(const struct model *m, const char *path, struct seal_key *key)
 {
     struct section sections[3];
     struct model_sections *keep;
     int error = model_sections(m, sections, &keep);
     if (error < 0)
         return error;
-    error = container_write(path, "model", sections, 3);
+    error = container_write(path, "model", sections, 3, key);
     model_sections_free(keep);
     return error;
 }

@@ -477,7 +477,8 @@ static const struct field experiment_fields[] = {
              "folder."},
     {"final_model_name", FIELD_TEXT, AT(final_model_name), .fallback = "bpnet_model",
      .help = "Without suffix."},
-    {"key", FIELD_ANY, FIELD_IDLE, .fallback = "null", .help = "files are not encrypted"},
+    {"key", FIELD_ANY, FIELD_IDLE, .fallback = "null",
+     .help = "a key is given with `-k`, not written down"},
 };
 
 const struct schema experiment_schema = {

@@ -17,7 +17,7 @@ static const char suffix[] = ".bpnet";
 
 enum { MODEL_SECTIONS = 3, MAX_SECTIONS = MODEL_SECTIONS + 3 };
 
-int checkpoint_save(const char *path, const struct checkpoint_parts *parts)
+int checkpoint_save(const char *path, const struct checkpoint_parts *parts, struct seal_key *key)
 {
     struct section sections[MAX_SECTIONS];
     struct model_sections *keep = NULL;
@@ -39,19 +39,20 @@ int checkpoint_save(const char *path, const struct checkpoint_parts *parts)
     if (parts->average)
         sections[n++] = (struct section){"raw_weights", parts->model->params.value,
                                          parts->model->params.n_floats * sizeof(float)};
-    err = container_write(path, "checkpoint", sections, n);
+    err = container_write(path, "checkpoint", sections, n, key);
 done:
     str_free(&state);
     model_sections_free(keep);
     return err;
 }
 
-int checkpoint_export(const char *path, const struct model *model, const float *average)
+int checkpoint_export(const char *path, const struct model *model, const float *average,
+                      struct seal_key *key)
 {
     struct model used = *model;
     if (average)
         used.params.value = (float *)average;
-    return model_save(&used, path);
+    return model_save(&used, path, key);
 }
 
 /* Split the averages from the weights being trained. */
@@ -101,14 +102,14 @@ static int read_state(struct checkpoint *c)
     return err < 0 ? err : train_state_parse(&c->state, (const char *)bytes, size, c->path);
 }
 
-int checkpoint_open(struct checkpoint *out, const char *path)
+int checkpoint_open(struct checkpoint *out, const char *path, struct seal_key *key)
 {
     int err;
     *out = (struct checkpoint){0};
     struct checkpoint c = {.path = str_copy(path)};
     if (!c.path)
         return BPNET_ENOMEM;
-    if ((err = container_open(&c.file, path, "checkpoint")) < 0 ||
+    if ((err = container_open(&c.file, path, "checkpoint", key)) < 0 ||
         (err = model_from_container(&c.model, &c.file)) < 0 || (err = read_state(&c)) < 0 ||
         (err = read_moments(&c)) < 0 || (err = read_raw_weights(&c)) < 0) {
         checkpoint_close(&c);
@@ -180,11 +181,12 @@ static int list_epochs(int **epochs, size_t *n, const char *folder)
     return err;
 }
 
-/* Open, or warn that a file is passed over and count it; only a lack of memory is an error. */
-static int open_if_intact(struct checkpoint *out, const char *path, int *n_damaged)
+/* Open, or warn that a damaged file is passed over and count it. */
+static int open_if_intact(struct checkpoint *out, const char *path, struct seal_key *key,
+                          int *n_damaged)
 {
-    const int err = checkpoint_open(out, path);
-    if (err < 0 && err != BPNET_ENOMEM) {
+    const int err = checkpoint_open(out, path, key);
+    if (err < 0 && err != BPNET_ENOMEM && err != BPNET_EKEY) {
         log_warning("%s; passing it over", error_message());
         error_clear();
         ++*n_damaged;
@@ -193,21 +195,22 @@ static int open_if_intact(struct checkpoint *out, const char *path, int *n_damag
     return err;
 }
 
-static int newest_epoch(struct checkpoint *out, const char *folder, int *n_damaged)
+static int newest_epoch(struct checkpoint *out, const char *folder, struct seal_key *key,
+                        int *n_damaged)
 {
     int *epochs;
     size_t n;
     int err = list_epochs(&epochs, &n, folder);
     for (size_t i = 0; err == BPNET_OK && i < n && !out->path; i++) {
         char *path = checkpoint_path(folder, epochs[i]);
-        err = path ? open_if_intact(out, path, n_damaged) : BPNET_ENOMEM;
+        err = path ? open_if_intact(out, path, key, n_damaged) : BPNET_ENOMEM;
         free(path);
     }
     free(epochs);
     return err;
 }
 
-int checkpoint_latest(struct checkpoint *out, const char *folder)
+int checkpoint_latest(struct checkpoint *out, const char *folder, struct seal_key *key)
 {
     *out = (struct checkpoint){0};
     if (!folder_exists(folder))
@@ -217,9 +220,9 @@ int checkpoint_latest(struct checkpoint *out, const char *folder)
     char *path = path_join(folder, CHECKPOINT_ROLLING);
     int err = path ? BPNET_OK : BPNET_ENOMEM;
     if (err == BPNET_OK && file_exists(path))
-        err = open_if_intact(&rolling, path, &n_damaged);
+        err = open_if_intact(&rolling, path, key, &n_damaged);
     if (err == BPNET_OK)
-        err = newest_epoch(out, folder, &n_damaged);
+        err = newest_epoch(out, folder, key, &n_damaged);
     free(path);
     if (err == BPNET_OK && rolling.path && (!out->path || rolling.state.step > out->state.step)) {
         struct checkpoint older = *out;

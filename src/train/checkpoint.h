@@ -49,10 +49,12 @@ struct checkpoint_parts {
     const struct train_state *state;
 };
 
-int checkpoint_save(const char *path, const struct checkpoint_parts *parts);
+/* Sealed unless `key` is NULL; so is what the others read (io/seal.h). */
+int checkpoint_save(const char *path, const struct checkpoint_parts *parts, struct seal_key *key);
 
 /* The model a checkpoint stands for, alone: the averages when there are any. */
-int checkpoint_export(const char *path, const struct model *model, const float *average);
+int checkpoint_export(const char *path, const struct model *model, const float *average,
+                      struct seal_key *key);
 
 struct checkpoint {
     char *path;
@@ -65,15 +67,15 @@ struct checkpoint {
 };
 
 /* Everything is read and verified. On failure *out is zeroed. */
-int checkpoint_open(struct checkpoint *out, const char *path);
+int checkpoint_open(struct checkpoint *out, const char *path, struct seal_key *key);
 void checkpoint_close(struct checkpoint *c); /* a zeroed one is allowed */
 
 /*
  * The furthest checkpoint of a folder that verifies: a damaged one is passed over with a warning.
  * out->path is NULL when there is none; BPNET_EFORMAT when there are some and all are damaged, for
- * training must not begin anew over them unasked.
+ * training must not begin anew over them unasked. One that `key` does not open is BPNET_EKEY.
  */
-int checkpoint_latest(struct checkpoint *out, const char *folder);
+int checkpoint_latest(struct checkpoint *out, const char *folder, struct seal_key *key);
 
 /* "<folder>/model.epoch-<E>.bpnet"; fresh, or NULL. */
 char *checkpoint_path(const char *folder, int epoch);

@@ -174,7 +174,7 @@ int session_open(struct session *s, const struct experiment_spec *spec,
     int err;
     *s = (struct session){.spec = spec, .options = options, .lock = -1};
     if ((err = open_team(s)) < 0 || (err = open_folder(s)) < 0 ||
-        (err = start_find(&s->start, spec, options->fresh ? NULL : s->folder)) < 0 ||
+        (err = start_find(&s->start, spec, options->fresh ? NULL : s->folder, options->key)) < 0 ||
         (err = open_loader(s)) < 0)
         goto fail;
     plan_steps(s);
@@ -230,7 +230,7 @@ int session_save(struct session *s, const char *path)
         return err;
     parts.moments = optimizer_moments(s->optimizer, &parts.n_moments);
     s->start.model->meta.epoch = (int64_t)session_epoch(s);
-    return checkpoint_save(path, &parts);
+    return checkpoint_save(path, &parts, s->options->key);
 }
 
 const float *session_weights(const struct session *s)

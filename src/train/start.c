@@ -44,10 +44,11 @@ static void adopt(struct start *s, struct checkpoint *c)
     s->file.average = NULL;
 }
 
-static int resume(struct start *s, const struct experiment_spec *spec, const char *folder)
+static int resume(struct start *s, const struct experiment_spec *spec, const char *folder,
+                  struct seal_key *key)
 {
     struct checkpoint c;
-    int err = checkpoint_latest(&c, folder);
+    int err = checkpoint_latest(&c, folder, key);
     if (err < 0 || !c.path)
         return err;
     if ((err = check_spec(&c, spec)) < 0) {
@@ -59,7 +60,7 @@ static int resume(struct start *s, const struct experiment_spec *spec, const cha
     return BPNET_OK;
 }
 
-static int fine_tune(struct start *s, const struct experiment_spec *spec)
+static int fine_tune(struct start *s, const struct experiment_spec *spec, struct seal_key *key)
 {
     if (!spec->finetune_checkpoint)
         return error_set(BPNET_ECONFIG,
@@ -72,7 +73,7 @@ static int fine_tune(struct start *s, const struct experiment_spec *spec)
                          "to train",
                          spec->path, spec->finetune_epoch, spec->num_epoch);
     struct checkpoint c;
-    const int err = checkpoint_open(&c, spec->finetune_checkpoint);
+    const int err = checkpoint_open(&c, spec->finetune_checkpoint, key);
     if (err < 0)
         return err;
     adopt(s, &c);
@@ -122,11 +123,11 @@ static int check_outputs(const struct model *found, const struct model *expected
     return BPNET_OK;
 }
 
-static int load_graph(struct start *s, const struct experiment_spec *spec)
+static int load_graph(struct start *s, const struct experiment_spec *spec, struct seal_key *key)
 {
     struct model *loaded;
     const char *path = spec->pretrained_weights;
-    int err = model_load(&loaded, path);
+    int err = model_load(&loaded, path, key);
     if (err < 0)
         return err;
     if ((err = check_outputs(loaded, s->model, path)) < 0) {
@@ -147,7 +148,7 @@ static bool is_safetensors(const char *path)
     return dot && strcasecmp(dot, ".safetensors") == 0;
 }
 
-static int copy_weights(struct start *s, const char *path)
+static int copy_weights(struct start *s, const char *path, struct seal_key *key)
 {
     int copied = 0, skipped = 0, err;
     if (is_safetensors(path)) {
@@ -155,7 +156,7 @@ static int copy_weights(struct start *s, const char *path)
         skipped = s->model->params.n - copied;
     } else {
         struct model *loaded;
-        if ((err = model_load(&loaded, path)) < 0)
+        if ((err = model_load(&loaded, path, key)) < 0)
             return err;
         err = model_copy_weights(s->model, loaded, &copied, &skipped);
         model_free(loaded);
@@ -170,7 +171,7 @@ static int copy_weights(struct start *s, const char *path)
     return BPNET_OK;
 }
 
-static int begin(struct start *s, const struct experiment_spec *spec)
+static int begin(struct start *s, const struct experiment_spec *spec, struct seal_key *key)
 {
     train_state_init(&s->state);
     const int err = model_build(&s->model, spec);
@@ -182,7 +183,8 @@ static int begin(struct start *s, const struct experiment_spec *spec)
                          spec->path);
     if (!spec->pretrained_weights)
         return BPNET_OK;
-    return spec->load_graph ? load_graph(s, spec) : copy_weights(s, spec->pretrained_weights);
+    return spec->load_graph ? load_graph(s, spec, key)
+                            : copy_weights(s, spec->pretrained_weights, key);
 }
 
 /* Averages begin at the weights; a run that does not want them any more drops them. */
@@ -214,13 +216,14 @@ static int settle_spec(struct start *s, const struct experiment_spec *spec)
     return BPNET_OK;
 }
 
-int start_find(struct start *out, const struct experiment_spec *spec, const char *folder)
+int start_find(struct start *out, const struct experiment_spec *spec, const char *folder,
+               struct seal_key *key)
 {
     struct start s = {0};
     *out = s;
-    int err = folder ? resume(&s, spec, folder) : BPNET_OK;
+    int err = folder ? resume(&s, spec, folder, key) : BPNET_OK;
     if (err == BPNET_OK && !s.model)
-        err = spec->is_finetune ? fine_tune(&s, spec) : begin(&s, spec);
+        err = spec->is_finetune ? fine_tune(&s, spec, key) : begin(&s, spec, key);
     if (err == BPNET_OK)
         err = settle_average(&s, spec->ema_decay);
     if (err == BPNET_OK)

@@ -22,10 +22,11 @@ struct start {
 };
 
 /*
- * `folder` is where to look for checkpoints; NULL: nowhere. A checkpoint that disagrees with the
- * spec is BPNET_ECONFIG. On failure *out is zeroed.
+ * `folder` is where to look for checkpoints; NULL: nowhere. `key` opens files that are sealed. A
+ * checkpoint that disagrees with the spec is BPNET_ECONFIG. On failure *out is zeroed.
  */
-int start_find(struct start *out, const struct experiment_spec *spec, const char *folder);
+int start_find(struct start *out, const struct experiment_spec *spec, const char *folder,
+               struct seal_key *key);
 
 /* The checkpoint's moments into the optimiser's; nothing to do in a fresh run. */
 int start_take_moments(const struct start *s, float *moments, size_t n_moments);

@@ -209,7 +209,8 @@ static int export_model(struct trainer *t, const char *name)
     char *path = path_join(t->s.folder, name);
     t->s.start.model->meta.epoch = (int64_t)session_epoch(&t->s);
     const int err =
-        path ? checkpoint_export(path, t->s.start.model, t->s.start.average) : BPNET_ENOMEM;
+        path ? checkpoint_export(path, t->s.start.model, t->s.start.average, t->s.options->key)
+             : BPNET_ENOMEM;
     free(path);
     return err;
 }

@@ -22,6 +22,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct seal_key;
+
 /* Where the run is, after every step. Values that are not known yet are NaN. */
 struct train_progress {
     uint64_t step, last_step; /* steps done, and how many there will be */
@@ -42,6 +44,7 @@ struct trainer_options {
     bool dry_run;              /* check everything and time one step; nothing is written */
     bool fresh;                /* start anew: the folder's checkpoints are deleted */
     size_t validation_images;  /* at most so many pictures for the AP; 0: all */
+    struct seal_key *key;      /* seals what is written, opens what is sealed; NULL: none */
 
     /* A signal handler sets it: the step in hand finishes, latest.bpnet is written. NULL: none. */
     const volatile sig_atomic_t *stop;

@@ -28,7 +28,7 @@ static const char *write_it(void)
     for (size_t i = 0; i < sizeof(weights); i++)
         weights[i] = (uint8_t)(i * 7);
     const char *path = scratch_path("it.bpnet");
-    assert_int_equal(container_write(path, "model", sections, 3), BPNET_OK);
+    assert_int_equal(container_write(path, "model", sections, 3, NULL), BPNET_OK);
     return path;
 }
 
@@ -38,7 +38,7 @@ static void test_round_trip(void **state)
     struct container c;
     const uint8_t *bytes;
     size_t size;
-    assert_int_equal(container_open(&c, write_it(), "model"), BPNET_OK);
+    assert_int_equal(container_open(&c, write_it(), "model", NULL), BPNET_OK);
     assert_string_equal(c.kind, "model");
     assert_int_equal(c.n_sections, 3);
     assert_string_equal(container_section_name(&c, 1, &size), "weights");
@@ -57,9 +57,10 @@ static void test_round_trip(void **state)
     assert_message("it.bpnet: has no section 'optimizer'");
     container_close(&c);
     container_close(&c);
-    assert_int_equal(container_open(&c, scratch_path("it.bpnet"), NULL), BPNET_OK);
+    assert_int_equal(container_open(&c, scratch_path("it.bpnet"), NULL, NULL), BPNET_OK);
     container_close(&c);
-    assert_int_equal(container_open(&c, scratch_path("it.bpnet"), "checkpoint"), BPNET_EFORMAT);
+    assert_int_equal(container_open(&c, scratch_path("it.bpnet"), "checkpoint", NULL),
+                     BPNET_EFORMAT);
     assert_message("is a model file, expected a checkpoint file");
 }
 
@@ -179,11 +180,11 @@ static void test_other_files(void **state)
 {
     (void)state;
     struct container c;
-    assert_int_equal(container_open(&c, scratch_path("none"), NULL), BPNET_ENOENT);
-    assert_int_equal(container_open(&c, scratch_text("text", "a text, nothing else"), NULL),
+    assert_int_equal(container_open(&c, scratch_path("none"), NULL, NULL), BPNET_ENOENT);
+    assert_int_equal(container_open(&c, scratch_text("text", "a text, nothing else"), NULL, NULL),
                      BPNET_EFORMAT);
     assert_message("text: not a bpnet file");
-    assert_int_equal(container_open(&c, scratch_text("short", "BPNET\r\n\x1a"), NULL),
+    assert_int_equal(container_open(&c, scratch_text("short", "BPNET\r\n\x1a"), NULL, NULL),
                      BPNET_EFORMAT);
     assert_message("short: truncated: 8 bytes");
     container_close(&c);
@@ -199,13 +200,15 @@ static void test_writing_fails_with_a_reason(void **state)
     };
     const char *path = scratch_path("none.bpnet");
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(container_write(path, "model", wrong[i], 2), BPNET_EUSAGE);
-    assert_int_equal(container_write(path, "a kind of more than thirty-two bytes", sections, 3),
-                     BPNET_EUSAGE);
+        assert_int_equal(container_write(path, "model", wrong[i], 2, NULL), BPNET_EUSAGE);
+    assert_int_equal(
+        container_write(path, "a kind of more than thirty-two bytes", sections, 3, NULL),
+        BPNET_EUSAGE);
     assert_false(file_exists(path));
-    assert_int_equal(container_write("/dev/full", "model", sections, 3), BPNET_EIO);
+    assert_int_equal(container_write("/dev/full", "model", sections, 3, NULL), BPNET_EIO);
     assert_message("/dev/full");
-    assert_int_equal(container_write(scratch_path("no/such"), "model", sections, 3), BPNET_ECREATE);
+    assert_int_equal(container_write(scratch_path("no/such"), "model", sections, 3, NULL),
+                     BPNET_ECREATE);
 }
 
 int main(void)

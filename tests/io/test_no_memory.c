@@ -67,13 +67,13 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
 static int write_container(void)
 {
     const struct section s = {"a", "bytes", 5};
-    return container_write(scratch_path("it"), "model", &s, 1);
+    return container_write(scratch_path("it"), "model", &s, 1, NULL);
 }
 
 static int read_container(void)
 {
     struct container c;
-    const int error = container_open(&c, scratch_path("good.bpnet"), "model");
+    const int error = container_open(&c, scratch_path("good.bpnet"), "model", NULL);
     container_close(&c);
     return error;
 }
@@ -279,7 +279,7 @@ static void test_each_allocation_fails_in_turn(void **state)
 {
     (void)state;
     const struct section s = {"a", "bytes", 5};
-    assert_int_equal(container_write(scratch_path("good.bpnet"), "model", &s, 1), BPNET_OK);
+    assert_int_equal(container_write(scratch_path("good.bpnet"), "model", &s, 1, NULL), BPNET_OK);
     scratch_text("good.json", "{\"a\": [1, \"two\"], \"\": 3}");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int n = 0, code = BPNET_ENOMEM;

@@ -43,8 +43,8 @@ static void round_trip(void **state)
 {
     (void)state;
     struct model *m = small(), *back;
-    assert_int_equal(model_save(m, path), BPNET_OK);
-    assert_int_equal(model_load(&back, path), BPNET_OK);
+    assert_int_equal(model_save(m, path, NULL), BPNET_OK);
+    assert_int_equal(model_load(&back, path, NULL), BPNET_OK);
     char before[33], after[33];
     params_hash(&m->params, before);
     params_hash(&back->params, after);
@@ -81,7 +81,7 @@ static void safetensors_round_trip(void **state)
 static void refuse(const char *file, const char *sentence)
 {
     struct model *m;
-    assert_true(model_load(&m, file) < 0);
+    assert_true(model_load(&m, file, NULL) < 0);
     assert_null(m);
     if (!strstr(error_message(), sentence))
         fail_msg("'%s' does not say '%s'", error_message(), sentence);
@@ -101,7 +101,7 @@ static void write_changed(const struct model *m, const char *from, const char *t
     str_append(&changed, at + strlen(from));
     sections[0].bytes = changed.text;
     sections[0].size = changed.length;
-    assert_int_equal(container_write(path, "model", sections, 3), BPNET_OK);
+    assert_int_equal(container_write(path, "model", sections, 3, NULL), BPNET_OK);
     str_free(&changed);
     model_sections_free(keep);
 }
@@ -160,7 +160,7 @@ static void bad_weights_are_refused(void **state)
         const int at = param_find(&m->params, rows[i].name);
         assert_true(at >= 0);
         m->params.value[m->params.list[at].offset + 1] = rows[i].value;
-        assert_int_equal(model_save(m, path), BPNET_OK);
+        assert_int_equal(model_save(m, path, NULL), BPNET_OK);
         refuse(path, rows[i].sentence);
         model_free(m);
     }
@@ -183,7 +183,7 @@ static void damage_is_refused(void **state)
 {
     (void)state;
     struct model *m = small();
-    assert_int_equal(model_save(m, path), BPNET_OK);
+    assert_int_equal(model_save(m, path, NULL), BPNET_OK);
     model_free(m);
     struct file_view view;
     assert_int_equal(file_view_open(&view, path, SIZE_MAX), BPNET_OK);
@@ -216,12 +216,12 @@ static void kinds(void **state)
     struct section sections[3];
     struct model_sections *keep;
     assert_int_equal(model_sections(m, sections, &keep), BPNET_OK);
-    assert_int_equal(container_write(path, "checkpoint", sections, 3), BPNET_OK);
-    assert_int_equal(model_load(&back, path), BPNET_OK);
+    assert_int_equal(container_write(path, "checkpoint", sections, 3, NULL), BPNET_OK);
+    assert_int_equal(model_load(&back, path, NULL), BPNET_OK);
     model_free(back);
-    assert_int_equal(container_write(path, "recipe", sections, 3), BPNET_OK);
+    assert_int_equal(container_write(path, "recipe", sections, 3, NULL), BPNET_OK);
     refuse(path, "is a recipe file, expected a model");
-    assert_int_equal(container_write(path, "model", sections, 1), BPNET_OK);
+    assert_int_equal(container_write(path, "model", sections, 1, NULL), BPNET_OK);
     refuse(path, "has no section 'weights'");
     model_sections_free(keep);
     model_free(m);

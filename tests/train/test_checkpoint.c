@@ -72,7 +72,7 @@ static int save(struct fixture *f, const char *path, bool average)
                                            .moments = f->moments,
                                            .n_moments = 2 * f->model->params.n_trainable,
                                            .state = &f->state};
-    return checkpoint_save(path, &parts);
+    return checkpoint_save(path, &parts, NULL);
 }
 
 /* Save as epoch `epoch` (or, negative, as the rolling one) at step `step`. */
@@ -102,7 +102,7 @@ static void damage(const char *path)
 static void expect_latest(struct fixture *f, const char *path, uint64_t step)
 {
     struct checkpoint c;
-    assert_int_equal(checkpoint_latest(&c, f->folder), 0);
+    assert_int_equal(checkpoint_latest(&c, f->folder, NULL), 0);
     if (path) {
         assert_non_null(c.path);
         assert_string_equal(c.path, path);
@@ -121,7 +121,7 @@ static void test_everything_comes_back(void **state)
     for (int average = 0; average < 2; average++) {
         struct checkpoint c;
         assert_int_equal(save(f, path, average), 0);
-        assert_int_equal(checkpoint_open(&c, path), 0);
+        assert_int_equal(checkpoint_open(&c, path, NULL), 0);
         assert_int_equal(c.model->params.n_floats, p->n_floats);
         assert_memory_equal(c.model->params.value, p->value, p->n_floats * sizeof(float));
         assert_int_equal(c.n_moments, 2 * p->n_trainable);
@@ -135,7 +135,7 @@ static void test_everything_comes_back(void **state)
     }
     /* As a model it is its averages. */
     struct model *m;
-    assert_int_equal(model_load(&m, path), 0);
+    assert_int_equal(model_load(&m, path, NULL), 0);
     assert_true(m->params.value[0] == f->average[0]);
     model_free(m);
     free(path);
@@ -146,8 +146,8 @@ static void test_a_model_is_no_checkpoint(void **state)
     struct fixture *f = *state;
     char *path = path_join(f->folder, "model.epoch-3.bpnet");
     struct checkpoint c;
-    assert_int_equal(checkpoint_export(path, f->model, f->average), 0);
-    assert_int_equal(checkpoint_open(&c, path), BPNET_EFORMAT);
+    assert_int_equal(checkpoint_export(path, f->model, f->average, NULL), 0);
+    assert_int_equal(checkpoint_open(&c, path, NULL), BPNET_EFORMAT);
     assert_non_null(strstr(error_message(), path));
     assert_null(c.path);
     free(path);
@@ -173,7 +173,7 @@ static void test_latest_is_the_furthest_intact_one(void **state)
     damage(rolling);
     damage(one);
     struct checkpoint c;
-    assert_int_equal(checkpoint_latest(&c, f->folder), BPNET_EFORMAT);
+    assert_int_equal(checkpoint_latest(&c, f->folder, NULL), BPNET_EFORMAT);
     assert_non_null(strstr(error_message(), "none is intact"));
     assert_null(c.path);
     free(one);

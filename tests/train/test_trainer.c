@@ -118,13 +118,13 @@ static void test_outputs_with_validation(void **state)
     struct model *model;
     struct checkpoint c;
     char hash[33], *path = in_results(&t, "outputs", "mine.bpnet");
-    must(model_load(&model, path));
+    must(model_load(&model, path, NULL));
     params_hash(&model->params, hash);
     assert_string_equal(hash, result.hash);
     assert_int_equal(model->meta.epoch, TRAINING_EPOCHS);
     free(path);
     path = in_results(&t, "outputs", "model.epoch-3.bpnet");
-    must(checkpoint_open(&c, path));
+    must(checkpoint_open(&c, path, NULL));
     assert_memory_equal(c.average, model->params.value, model->params.n_floats * sizeof(float));
     params_hash(&c.model->params, hash);
     assert_string_not_equal(hash, result.hash);
@@ -275,7 +275,7 @@ static void test_loaded_graph_is_regularised(void **state)
     must(training_run(&result, &t, "regularised"));
     struct checkpoint c;
     char *path = in_results(&t, "regularised", "model.epoch-1.bpnet");
-    must(checkpoint_open(&c, path));
+    must(checkpoint_open(&c, path, NULL));
     int regularised = 0, boosted = 0;
     for (int i = 0; i < c.model->graph.n_nodes; i++) {
         regularised += c.model->graph.nodes[i].l2 == 0.125F;
