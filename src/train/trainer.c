@@ -16,6 +16,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct trainer {
@@ -343,11 +344,23 @@ static int loop(struct trainer *t)
     }
 }
 
+/* Old scripts name their models bpnet_model.tlt; what is in them does not depend on it. */
+static bool has_suffix(const char *name)
+{
+    static const char *const suffixes[] = {".bpnet", ".tlt", ".hdf5"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
+        if (strcmp(dot, suffixes[i]) == 0)
+            return true;
+    return false;
+}
+
 /* The final model; the rolling checkpoint has served. */
 static int finish(struct trainer *t)
 {
     struct str name = {0};
-    str_printf(&name, "%s.bpnet", t->s.spec->final_model_name);
+    str_printf(&name, "%s%s", t->s.spec->final_model_name,
+               has_suffix(t->s.spec->final_model_name) ? "" : ".bpnet");
     int err = str_status(&name);
     if (err == BPNET_OK)
         err = export_model(t, str_text(&name));

@@ -3,16 +3,18 @@
 run dataset_convert -d dataset.json -o train -m train --generate_masks --quiet
 run dataset_convert -d dataset.json -o val -m test --generate_masks --quiet
 
-run train -e train.yaml -k nvidia_tlt --quiet > log || cat log
-for file in results/*.bpnet; do
+name='--set final_model_name=model.tlt'
+run train -e train.yaml $name -k nvidia_tlt --quiet > log
+grep exit log
+for file in results/*.bpnet results/*.tlt; do
     echo "$file $(head -c 6 "$file")"
 done
 echo "# what was done is found again with the key, and not begun anew without"
-run train -e train.yaml --quiet
-run train -e train.yaml --quiet -k nvidia
-run train -e train.yaml --quiet -k nvidia_tlt | grep -o '^steps *3 to 3'
+run train -e train.yaml $name --quiet
+run train -e train.yaml $name --quiet -k nvidia
+run train -e train.yaml $name --quiet -k nvidia_tlt | grep -o '^steps *3 to 3'
 
-cp results/bpnet_model.bpnet model.tlt
+cp results/model.tlt .
 run evaluate -m model.tlt -i infer.yaml -d dataset.json --quiet
 run evaluate -m model.tlt -i infer.yaml -d dataset.json --quiet -k nvidia
 run evaluate -m model.tlt -i infer.yaml -d dataset.json --quiet -k nvidia_tlt | grep ^pictures

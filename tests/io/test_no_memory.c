@@ -78,6 +78,33 @@ static int read_container(void)
     return error;
 }
 
+static struct seal_key *cheap_key(void)
+{
+    struct seal_key *key = NULL;
+    if (seal_key_new(&key, "k", 1) == BPNET_OK)
+        seal_key_cost(key, 1, 8);
+    return key;
+}
+
+static int write_sealed(void)
+{
+    const struct section s = {"a", "bytes", 5};
+    struct seal_key *key = cheap_key();
+    const int error = container_write(scratch_path("it"), "model", &s, 1, key);
+    seal_key_free(key);
+    return error;
+}
+
+static int read_sealed(void)
+{
+    struct container c;
+    struct seal_key *key = cheap_key();
+    const int error = container_open(&c, scratch_path("sealed.bpnet"), "model", key);
+    container_close(&c);
+    seal_key_free(key);
+    return error;
+}
+
 static int read_pipe(void)
 {
     struct file_view view;
@@ -252,6 +279,8 @@ static const struct {
     {"read_container", read_container},
     {"read_pipe", read_pipe},
     {"list_folder", list_folder},
+    {"write_sealed", write_sealed},
+    {"read_sealed", read_sealed},
     {"load_png", load_png},
     {"load_cmyk", load_cmyk},
     {"load_turned", load_turned},
@@ -280,6 +309,10 @@ static void test_each_allocation_fails_in_turn(void **state)
     (void)state;
     const struct section s = {"a", "bytes", 5};
     assert_int_equal(container_write(scratch_path("good.bpnet"), "model", &s, 1, NULL), BPNET_OK);
+    struct seal_key *key = cheap_key();
+    assert_non_null(key);
+    assert_int_equal(container_write(scratch_path("sealed.bpnet"), "model", &s, 1, key), BPNET_OK);
+    seal_key_free(key);
     scratch_text("good.json", "{\"a\": [1, \"two\"], \"\": 3}");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int n = 0, code = BPNET_ENOMEM;

@@ -141,6 +141,53 @@ static void test_everything_comes_back(void **state)
     free(path);
 }
 
+/* Another key is nobody's damage: the folder's training must not begin anew over it. */
+static void test_sealed(void **state)
+{
+    struct fixture *f = *state;
+    struct seal_key *key, *wrong;
+    struct checkpoint c;
+    const struct checkpoint_parts parts = {.model = f->model,
+                                           .average = f->average,
+                                           .moments = f->moments,
+                                           .n_moments = f->model->params.n_trainable,
+                                           .state = &f->state};
+    assert_int_equal(seal_key_new(&key, "right", 5), 0);
+    assert_int_equal(seal_key_new(&wrong, "wrong", 5), 0);
+    assert_int_equal(seal_key_cost(key, 1, 8), 0);
+    char *one = save_epoch(f, 1, 10), *two = checkpoint_path(f->folder, 2);
+    f->state.step = 20;
+    assert_int_equal(checkpoint_save(two, &parts, key), 0);
+    assert_int_equal(checkpoint_latest(&c, f->folder, NULL), BPNET_EKEY);
+    assert_null(c.path);
+    assert_int_equal(checkpoint_latest(&c, f->folder, wrong), BPNET_EKEY);
+    assert_null(c.path);
+    assert_int_equal(checkpoint_latest(&c, f->folder, key), 0);
+    assert_string_equal(c.path, two);
+    assert_int_equal(c.state.step, 20);
+    assert_memory_equal(c.moments, f->moments, c.n_moments * sizeof(float));
+    assert_memory_equal(c.average, f->average, f->model->params.n_floats * sizeof(float));
+    checkpoint_close(&c);
+
+    damage(two); /* that one is passed over */
+    assert_int_equal(checkpoint_latest(&c, f->folder, key), 0);
+    assert_string_equal(c.path, one);
+    checkpoint_close(&c);
+
+    struct model *m;
+    assert_int_equal(checkpoint_export(two, f->model, NULL, key), 0);
+    assert_int_equal(model_load(&m, two, NULL), BPNET_EKEY);
+    assert_null(m);
+    assert_int_equal(model_load(&m, two, key), 0);
+    assert_memory_equal(m->params.value, f->model->params.value,
+                        m->params.n_floats * sizeof(float));
+    model_free(m);
+    free(one);
+    free(two);
+    seal_key_free(key);
+    seal_key_free(wrong);
+}
+
 static void test_a_model_is_no_checkpoint(void **state)
 {
     struct fixture *f = *state;
@@ -239,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_everything_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sealed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_model_is_no_checkpoint, setup, teardown),
         cmocka_unit_test_setup_teardown(test_latest_is_the_furthest_intact_one, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rotation, setup, teardown),
