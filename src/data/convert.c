@@ -243,6 +243,7 @@ static int fill_record(struct record *r, const struct converting *c, const struc
     r->image_id = image->id;
     r->w = image->w;
     r->h = image->h;
+    r->coverage = image->coverage;
     r->person_idx = job->person;
     r->n_keypoints = (int)k;
     r->image_path = path_join(c->part->images_root, image->file_name);

@@ -105,8 +105,8 @@ static int fill_sample(const struct loader *l, struct loader_thread *t, const st
     const struct label_maps maps = {b->heat + heat, b->heat_mask + heat, b->paf + paf,
                                     b->paf_mask + paf};
     struct rng rng = rng_stream(l->seed, epoch, index);
-    err = sample_make(b->image + i * pixels * 3, &maps, &l->setup, &t->scratch, &record,
-                      l->augments ? &rng : NULL, str_text(&t->where));
+    err = sample_make(b->image + i * pixels * 3, &maps, b->trust + i * cells, &l->setup,
+                      &t->scratch, &record, l->augments ? &rng : NULL, str_text(&t->where));
     record_free(&record);
     return err;
 }
@@ -195,7 +195,8 @@ static int alloc_batch(struct batch *b, const struct loader *l)
         (err = alloc_floats(&b->paf, b, b->label_h, b->label_w, b->paf_channels)) < 0 ||
         (err = alloc_floats(&b->paf_mask, b, b->label_h, b->label_w, b->paf_channels)) < 0)
         return err;
-    return BPNET_OK;
+    b->trust = calloc((size_t)b->n, (size_t)b->label_h * (size_t)b->label_w);
+    return b->trust ? BPNET_OK : error_set(BPNET_ENOMEM, "no memory for a batch of %d", b->n);
 }
 
 static int alloc_threads(struct loader *l, unsigned n)
@@ -252,6 +253,7 @@ static void free_batch(struct batch *b)
     free(b->heat_mask);
     free(b->paf);
     free(b->paf_mask);
+    free(b->trust);
 }
 
 void loader_close(struct loader *l)

@@ -21,6 +21,7 @@ struct batch {
     float *heat_mask; /* the same shape, 0..1: weight inside the square (spec 7.1) */
     float *paf;
     float *paf_mask;
+    uint8_t *trust; /* (N, h, w), enum cell_trust (data/sample.h) */
 };
 
 struct loader;

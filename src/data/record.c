@@ -48,6 +48,8 @@ static int set_optional(struct example *e, const struct record *r)
         err = set_doubles(e, "person/extra_joints", r->extra, people * COCO_EXTRAS * 3);
     if (err == 0 && r->labelled)
         err = example_set_bytes(e, "frame/labelled_keypoints", r->labelled, (size_t)r->n_keypoints);
+    if (err == 0 && r->coverage != COVERAGE_YES)
+        err = example_set_int64(e, "frame/coverage", (int64_t)r->coverage);
     return err;
 }
 
@@ -176,6 +178,20 @@ static int get_labelled(const struct reading *in)
     return BPNET_OK;
 }
 
+static int get_coverage(const struct reading *in)
+{
+    static const char name[] = "frame/coverage";
+    int64_t value;
+    const int err = example_get_int64(&value, in->example, name);
+    if (err < 0)
+        return err;
+    if (value < COVERAGE_YES || value > COVERAGE_NO)
+        return error_set(BPNET_EFORMAT, "%s: feature '%s': found %lld, expected %d to %d",
+                         in->where, name, (long long)value, COVERAGE_YES, COVERAGE_NO);
+    in->record->coverage = (enum coco_coverage)value;
+    return BPNET_OK;
+}
+
 static int get_optional(const struct reading *in)
 {
     struct record *r = in->record;
@@ -188,6 +204,8 @@ static int get_optional(const struct reading *in)
         err = get_doubles(&r->extra, &unused, in, "person/extra_joints", people * COCO_EXTRAS * 3);
     if (err == 0 && example_has(in->example, "frame/labelled_keypoints"))
         err = get_labelled(in);
+    if (err == 0 && example_has(in->example, "frame/coverage"))
+        err = get_coverage(in);
     return err;
 }
 

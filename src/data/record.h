@@ -14,6 +14,7 @@
  *   person/boxes               bytes, float64 (P, 4): x, y, w, h
  *   person/extra_joints        bytes, float64 (P, 2, 3): neck and head_top (coco.h)
  *   frame/labelled_keypoints   bytes (K): 0 or 1 each
+ *   frame/coverage             int64, enum coco_coverage; missing: COVERAGE_YES
  *
  * People: the one the record is centred on comes first. A background picture has P = 0, and then
  * person_idx is -1 and num_other_people 0.
@@ -30,13 +31,14 @@ struct record {
     char *image_path, *mask_path; /* relative to the data root; mask_path is "" without a mask */
     char *dataset;
     int64_t person_idx; /* of the first person in the annotation list; -1 in a background picture */
-    int n_people, n_keypoints; /* n_keypoints is 0 if nothing in the file tells */
-    double *joints;            /* (P, K, 3): x, y, v */
-    double *scales;            /* (P) */
-    double *centers;           /* (P, 2) */
-    double *boxes;             /* (P, 4); NULL when the file has none */
-    double *extra;             /* (P, COCO_EXTRAS, 3); NULL when the file has none */
-    uint8_t *labelled;         /* (K); NULL: every keypoint is labelled */
+    int n_people, n_keypoints;   /* n_keypoints is 0 if nothing in the file tells */
+    double *joints;              /* (P, K, 3): x, y, v */
+    double *scales;              /* (P) */
+    double *centers;             /* (P, 2) */
+    double *boxes;               /* (P, 4); NULL when the file has none */
+    double *extra;               /* (P, COCO_EXTRAS, 3); NULL when the file has none */
+    uint8_t *labelled;           /* (K); NULL: every keypoint is labelled */
+    enum coco_coverage coverage; /* is every person in the picture labelled? */
 };
 
 enum { RECORD_MAX_PEOPLE = 4096 };

@@ -228,15 +228,33 @@ static void doubtful_box(double box[4], const struct record *r, int p)
     box[3] = r->centers[2 * p + 1] + h * (0.5 + doubtful_margin);
 }
 
-/* Cells inside someone's box: there an unlabelled joint may hide in the background. */
-static void mark_doubtful(const struct making *m)
+static void mark_outside(const struct making *m, uint8_t *trust)
 {
     const struct label_shape *s = &m->setup->shape;
+    for (int y = 0; y < s->h; y++)
+        for (int x = 0; x < s->w; x++) {
+            double px = (x + 0.5) * s->stride, py = (y + 0.5) * s->stride;
+            affine_apply(&m->to_picture, &px, &py);
+            if (!(px >= 0 && py >= 0 && px < m->record->w && py < m->record->h))
+                trust[y * s->w + x] = CELL_OUTSIDE;
+        }
+}
+
+/*
+ * Cells inside someone's box, where an unlabelled joint may hide in the background, and what that
+ * means together with what the picture's source labels.
+ */
+static void mark_doubtful(const struct making *m, uint8_t *trust)
+{
+    const struct label_shape *s = &m->setup->shape;
+    const struct record *r = m->record;
+    const size_t cells = (size_t)s->h * (size_t)s->w;
+    const uint8_t elsewhere = r->coverage == COVERAGE_YES ? CELL_SURE : CELL_UNSURE;
     uint8_t *out = m->scratch->doubtful;
-    memset(out, 0, (size_t)s->h * (size_t)s->w);
-    for (int p = 0; p < m->record->n_people; p++) {
+    memset(out, 0, cells);
+    for (int p = 0; p < r->n_people; p++) {
         double box[4];
-        doubtful_box(box, m->record, p);
+        doubtful_box(box, r, p);
         for (int y = 0; y < s->h; y++)
             for (int x = 0; x < s->w; x++) {
                 double px = (x + 0.5) * s->stride, py = (y + 0.5) * s->stride;
@@ -244,6 +262,9 @@ static void mark_doubtful(const struct making *m)
                 out[y * s->w + x] |= px >= box[0] && py >= box[1] && px < box[2] && py < box[3];
             }
     }
+    for (size_t i = 0; i < cells; i++)
+        trust[i] = out[i] ? CELL_SURE : elsewhere;
+    mark_outside(m, trust);
 }
 
 static int reserve_joints(struct sample_scratch *s, int n_people, int n_joints)
@@ -259,7 +280,7 @@ static int reserve_joints(struct sample_scratch *s, int n_people, int n_joints)
     return BPNET_OK;
 }
 
-static int make_labels(const struct label_maps *maps, const struct making *m,
+static int make_labels(const struct label_maps *maps, uint8_t *trust, const struct making *m,
                        const struct joint_map *map)
 {
     const struct sample_setup *setup = m->setup;
@@ -272,7 +293,7 @@ static int make_labels(const struct label_maps *maps, const struct making *m,
     joint_map_people(map, m->record, scratch->joints);
     joint_map_channels(map, m->record, labelled);
     augment_joints(&m->to_network, &m->drawn, setup->skeleton, scratch->joints, n_people);
-    mark_doubtful(m);
+    mark_doubtful(m, trust);
     const struct label_truth truth = {.n_people = n_people,
                                       .joints = scratch->joints,
                                       .labelled = labelled,
@@ -282,9 +303,9 @@ static int make_labels(const struct label_maps *maps, const struct making *m,
     return BPNET_OK;
 }
 
-int sample_make(float *image, const struct label_maps *maps, const struct sample_setup *setup,
-                struct sample_scratch *scratch, const struct record *record, struct rng *rng,
-                const char *where)
+int sample_make(float *image, const struct label_maps *maps, uint8_t *trust,
+                const struct sample_setup *setup, struct sample_scratch *scratch,
+                const struct record *record, struct rng *rng, const char *where)
 {
     struct making m = {.setup = setup, .scratch = scratch, .record = record, .where = where};
     const struct joint_map *map = NULL;
@@ -292,5 +313,5 @@ int sample_make(float *image, const struct label_maps *maps, const struct sample
     if ((err = choose_map(&map, &m)) < 0 || (err = place(&m, rng)) < 0 ||
         (err = warp_picture(image, &m)) < 0 || (err = warp_weights(&m)) < 0)
         return err;
-    return make_labels(maps, &m, map);
+    return make_labels(maps, trust, &m, map);
 }

@@ -28,6 +28,13 @@ int sample_setup_init(struct sample_setup *s, const struct dataloader_spec *spec
                       const struct skeleton *skeleton);
 void sample_setup_free(struct sample_setup *s); /* a zeroed one is allowed */
 
+/*
+ * How far the labels of a cell's empty channels can be believed. Outside the picture there is
+ * nothing whatever its source labels; outside people's boxes (enlarged by a tenth) there may be
+ * someone unless every person is labelled.
+ */
+enum cell_trust { CELL_SURE, CELL_UNSURE, CELL_OUTSIDE };
+
 /* What one thread needs; grows to the largest sample seen. */
 struct sample_scratch {
     float *cells;      /* (h, w) */
@@ -41,11 +48,12 @@ int sample_scratch_init(struct sample_scratch *s, const struct label_shape *shap
 void sample_scratch_free(struct sample_scratch *s); /* a zeroed one is allowed */
 
 /*
- * `image` is (H, W, 3). With rng NULL nothing is drawn: the sample as it is, placed as the spec's
- * spatial mode says. `where` opens the messages: "train-fold-000-of-001: record 12".
+ * `image` is (H, W, 3), `trust` (h, w) of enum cell_trust. With rng NULL nothing is drawn: the
+ * sample as it is, placed as the spec's spatial mode says. `where` opens the messages:
+ * "train-fold-000-of-001: record 12".
  */
-int sample_make(float *image, const struct label_maps *maps, const struct sample_setup *setup,
-                struct sample_scratch *scratch, const struct record *record, struct rng *rng,
-                const char *where);
+int sample_make(float *image, const struct label_maps *maps, uint8_t *trust,
+                const struct sample_setup *setup, struct sample_scratch *scratch,
+                const struct record *record, struct rng *rng, const char *where);
 
 #endif

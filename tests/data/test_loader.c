@@ -4,6 +4,7 @@
 #include "data/convert.h"
 #include "data/loader.h"
 #include "data/record.h"
+#include "data/sample.h"
 #include "io/file.h"
 #include "io/image.h"
 #include "io/tfrecord.h"
@@ -453,6 +454,52 @@ static void unlabelled_joints_have_no_weight(void **state)
     loader_close(l);
 }
 
+static void not_everyone(struct record *r)
+{
+    r->coverage = COVERAGE_UNKNOWN;
+    replace(&r->mask_path, "");
+}
+
+static void everyone(struct record *r)
+{
+    replace(&r->mask_path, "");
+}
+
+/* Inside a box, elsewhere in the picture, outside of it. */
+static void cells_say_what_can_be_trusted(void **state)
+{
+    (void)state;
+    for (int all = 0; all < 2; all++) {
+        write_one(all ? everyone : not_everyone);
+        struct dataloader_spec spec = make_spec((char *[]){(char *)"one"});
+        spec.batch_size = 1;
+        spec.augmentation = (struct augmentation_spec){
+            .zoom_ratio_min = 1, .zoom_ratio_max = 1, .target_person_scale = 0.3};
+        struct loader *l = open_loader(&spec, 0, 1, false);
+        const struct batch *b = next(l);
+        struct record r = first_record("train-fold-000-of-001");
+        const double z = 0.3 / (r.scales[0] / 80 + 1e-5);
+        int count[3] = {0};
+        for (int y = 0; y < 8; y++)
+            for (int x = 0; x < 10; x++) {
+                const double px = (8 * x + 4 - 40) / z + r.centers[0];
+                const double py = (8 * y + 4 - 32) / z + r.centers[1];
+                bool in = false;
+                for (int p = 0; p < r.n_people; p++)
+                    in |= fabs(px - r.centers[2 * p]) < 0.6 * r.boxes[4 * p + 2] &&
+                          fabs(py - r.centers[2 * p + 1]) < 0.6 * r.boxes[4 * p + 3];
+                const bool outside = px < 0 || py < 0 || px >= r.w || py >= r.h;
+                const int expected = outside ? CELL_OUTSIDE : in || all ? CELL_SURE : CELL_UNSURE;
+                assert_int_equal(b->trust[y * 10 + x], expected);
+                count[expected]++;
+            }
+        assert_true(count[CELL_SURE] > 5 && count[CELL_OUTSIDE] > 5);
+        assert_true(all ? count[CELL_UNSURE] == 0 : count[CELL_UNSURE] > 5);
+        record_free(&r);
+        loader_close(l);
+    }
+}
+
 /* The spec file that every other layer's tests start from. */
 static void whole_spec_file(void **state)
 {
@@ -532,6 +579,7 @@ int main(void)
         cmocka_unit_test(bad_records),
         cmocka_unit_test(background_picture),
         cmocka_unit_test(unlabelled_joints_have_no_weight),
+        cmocka_unit_test(cells_say_what_can_be_trusted),
         cmocka_unit_test(whole_spec_file),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -41,7 +41,8 @@ static struct record sample(void)
                            .centers = centers,
                            .boxes = boxes,
                            .extra = extra,
-                           .labelled = labelled};
+                           .labelled = labelled,
+                           .coverage = COVERAGE_NO};
 }
 
 static void there_and_back(void **state)
@@ -67,6 +68,7 @@ static void there_and_back(void **state)
     assert_memory_equal(b.boxes, a.boxes, PEOPLE * 4 * sizeof(double));
     assert_memory_equal(b.extra, a.extra, PEOPLE * COCO_EXTRAS * 3 * sizeof(double));
     assert_memory_equal(b.labelled, a.labelled, KEYPOINTS);
+    assert_int_equal(b.coverage, COVERAGE_NO);
     record_free(&b);
     str_free(&bytes);
 }
@@ -78,12 +80,14 @@ static void optional_parts(void **state)
     struct str bytes = {0};
     a.boxes = a.extra = NULL;
     a.labelled = NULL;
+    a.coverage = COVERAGE_YES;
     a.mask_path = (char *)"";
     assert_int_equal(record_pack(&bytes, &a), BPNET_OK);
     assert_int_equal(record_unpack(&b, (uint8_t *)bytes.text, bytes.length, "x"), BPNET_OK);
     assert_null(b.boxes);
     assert_null(b.extra);
     assert_null(b.labelled);
+    assert_int_equal(b.coverage, COVERAGE_YES);
     assert_string_equal(b.mask_path, "");
     record_free(&b);
     str_clear(&bytes);
@@ -150,10 +154,12 @@ static void damaged_features(void **state)
     static const struct {
         const char *name;
         size_t size;
-    } sizes[] = {{"person/joints", 17 * 8},      {"person/joints", 0},       {"person/scales", 7},
-                 {"person/scales", 16},          {"person/scales", 0},       {"person/centers", 40},
-                 {"person/boxes", 88},           {"person/extra_joints", 8}, {"frame/height", 8},
-                 {"frame/labelled_keypoints", 3}};
+    } sizes[] = {{"person/joints", 17 * 8}, {"person/joints", 0},
+                 {"person/scales", 7},      {"person/scales", 16},
+                 {"person/scales", 0},      {"person/centers", 40},
+                 {"person/boxes", 88},      {"person/extra_joints", 8},
+                 {"frame/height", 8},       {"frame/labelled_keypoints", 3},
+                 {"frame/coverage", 8}};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         if (unpack_with(sizes[i].name, zeros, sizes[i].size) != BPNET_EFORMAT)
             fail_msg("%s of %zu bytes is accepted", sizes[i].name, sizes[i].size);
