@@ -418,6 +418,35 @@ static const struct schema loss_schema = {"loss", NULL, loss_fields, COUNT(loss_
 
 #undef AT
 
+/* ---- teacher ----------------------------------------------------------------------------- */
+
+#define AT(member) .offset = offsetof(struct teacher_spec, member)
+
+static const struct field teacher_fields[] = {
+    {"model_path", FIELD_TEXT, AT(model_path), .fallback = "null",
+     .help = "A trained model with joints of the same names, of any size, stride and skeleton; "
+             "null: no teacher. A relative path is also tried from the spec's folder."},
+    {"weight", FIELD_DOUBLE, AT(weight), .fallback = "0.5", .low = 0, .high = 1,
+     .help = "Where a label is known the network learns (1 - weight) * label + weight * teacher."},
+    {"fill_unlabelled", FIELD_BOOL, AT(fill_unlabelled), .fallback = "True",
+     .help = "Where it is not known (loss masks, channels that a picture's source does not label, "
+             "the background where people may be missing) the teacher's maps are the label."},
+    {"temperature", FIELD_DOUBLE, AT(temperature), .fallback = "1.0", .low = 0, .high = 100,
+     .above = true,
+     .help = "The teacher's heatmaps to the power 1 / temperature, which makes its bumps "
+             "sqrt(temperature) times as wide."},
+    {"noise_floor", FIELD_DOUBLE, AT(noise_floor), .fallback = "0.0", .low = 0, .high = 1,
+     .below = true, .help = "Heat and limbs of the teacher that are weaker are taken as none."},
+    {"scale", FIELD_DOUBLE, AT(scale), .fallback = "1.0", .low = 0.25, .high = 4,
+     .help = "The teacher sees the picture enlarged so much."},
+};
+
+static const struct schema teacher_schema = {
+    "teacher", "A trained network that teaches this one; ours. See docs/training.md.",
+    teacher_fields, COUNT(teacher_fields)};
+
+#undef AT
+
 /* ---- the whole --------------------------------------------------------------------------- */
 
 #define AT(member) .offset = offsetof(struct experiment_spec, member)
@@ -472,6 +501,8 @@ static const struct field experiment_fields[] = {
     {"optimizer", FIELD_SECTION, AT(optimizer), .section = &optimizer_schema, .help = "See below."},
     {"loss", FIELD_SECTION, AT(loss), .fallback = "{}", .section = &loss_schema,
      .help = "See below."},
+    {"teacher", FIELD_SECTION, FIELD_OURS, AT(teacher), .fallback = "{}",
+     .section = &teacher_schema, .help = "See below."},
     {"inference_spec", FIELD_TEXT, AT(inference_spec), .fallback = "null",
      .help = "How validation looks for people; a relative path is also tried from the spec's "
              "folder."},

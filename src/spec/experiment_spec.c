@@ -30,7 +30,7 @@ static void settle_augmentation(struct augmentation_spec *a)
 static int settle_paths(struct experiment_spec *s)
 {
     char **const paths[] = {&s->data.pose_config_path, &s->pretrained_weights,
-                            &s->finetune_checkpoint, &s->inference_spec};
+                            &s->finetune_checkpoint, &s->inference_spec, &s->teacher.model_path};
     int err = BPNET_OK;
     for (size_t i = 0; err == BPNET_OK && i < sizeof paths / sizeof *paths; i++)
         err = spec_path_settle(paths[i], s->path);
@@ -258,5 +258,22 @@ int experiment_spec_write(const struct experiment_spec *s, const char *path)
     char *text = experiment_spec_text(s);
     const int err = text ? file_write(path, text, strlen(text)) : BPNET_ENOMEM;
     free(text);
+    return err;
+}
+
+int experiment_spec_complete(char **out, const char *text, const char *name)
+{
+    struct doc doc;
+    struct experiment_spec spec = {0};
+    *out = NULL;
+    int err = doc_parse(&doc, text, strlen(text), name, NULL);
+    if (err == BPNET_OK)
+        err = schema_read(&experiment_schema, &doc, doc.root, &spec);
+    if (err == BPNET_OK) {
+        *out = experiment_spec_text(&spec);
+        err = *out ? BPNET_OK : BPNET_ENOMEM;
+        schema_free(&experiment_schema, &spec);
+    }
+    doc_free(&doc);
     return err;
 }

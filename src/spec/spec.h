@@ -145,6 +145,16 @@ struct loss_spec {
     double alpha, beta, background_threshold, gamma;
 };
 
+/* A trained network whose maps are taught beside the labels, or where there are none. */
+struct teacher_spec {
+    char *model_path;     /* NULL: no teacher */
+    double weight;        /* of its maps where there are labels too: 0..1 */
+    bool fill_unlabelled; /* its maps where no label can be trusted */
+    double temperature;   /* heat^(1 / temperature) */
+    double noise_floor;   /* maps below it are empty */
+    double scale;         /* of the picture it sees, to the network's input */
+};
+
 struct experiment_spec {
     char *path;           /* the file it came from, for messages */
     char *checkpoint_dir; /* "" when absent */
@@ -166,6 +176,7 @@ struct experiment_spec {
     struct model_spec model;
     struct optimizer_spec optimizer;
     struct loss_spec loss;
+    struct teacher_spec teacher;
     char *inference_spec; /* NULL when null */
     char *final_model_name;
     struct skeleton skeleton; /* read from data.pose_config_path */
@@ -179,6 +190,11 @@ void experiment_spec_free(struct experiment_spec *s); /* NULL is allowed */
 int experiment_spec_write(const struct experiment_spec *s, const char *path);
 /* The same as text; fresh, or NULL with the error set. */
 char *experiment_spec_text(const struct experiment_spec *s);
+/*
+ * A resolved spec that an earlier version wrote, with the keys that have come since at their
+ * defaults. `name` is for messages; *out is fresh, or NULL on failure.
+ */
+int experiment_spec_complete(char **out, const char *text, const char *name);
 
 /* ---- inference --------------------------------------------------------------------------- */
 

@@ -35,7 +35,8 @@ struct train_state {
     struct loss_sums epoch, row; /* since the last epoch's end, and the last row of metrics.csv */
     double validation_loss, validation_ap;
     double best_loss, best_ap;
-    int best_epoch; /* 0: none */
+    int best_epoch;   /* 0: none */
+    char teacher[33]; /* fingerprint of the teacher; "": none */
 };
 
 void train_state_init(struct train_state *s);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -99,6 +100,28 @@ static void plan_steps(struct session *s)
     s->schedule.last_step = state->last_step;
 }
 
+/* Another teacher would teach otherwise from here on. */
+static int open_teacher(struct session *s)
+{
+    struct train_state *state = &s->start.state;
+    const char *path = s->spec->teacher.model_path;
+    const int err =
+        path ? teacher_open(&s->teacher, s->spec, &s->kernels, s->workers, s->options->key)
+             : BPNET_OK;
+    if (err < 0)
+        return err;
+    const char *found = path ? teacher_fingerprint(s->teacher) : "";
+    if (s->start.resumed && strcmp(state->teacher, found) != 0)
+        return error_set(BPNET_ECONFIG,
+                         "%s was made with %s teacher%s%s, the spec's teacher.model_path is %s: "
+                         "restore it, train into another folder, or start afresh",
+                         s->start.file.path, *state->teacher ? "the" : "no",
+                         *state->teacher ? " of fingerprint " : "", state->teacher,
+                         path ? found : "null");
+    memcpy(state->teacher, found, strlen(found) + 1);
+    return BPNET_OK;
+}
+
 static int open_network(struct session *s)
 {
     const struct dataloader_spec *data = &s->spec->data;
@@ -178,8 +201,8 @@ int session_open(struct session *s, const struct experiment_spec *spec,
         (err = open_loader(s)) < 0)
         goto fail;
     plan_steps(s);
-    if ((err = open_network(s)) < 0 || (err = open_validation(s)) < 0 ||
-        (err = open_outputs(s)) < 0)
+    if ((err = open_network(s)) < 0 || (err = open_teacher(s)) < 0 ||
+        (err = open_validation(s)) < 0 || (err = open_outputs(s)) < 0)
         goto fail;
     tell(s);
     s->start.state.cpu = (int)s->kernels.level;
@@ -195,6 +218,7 @@ void session_close(struct session *s)
     validation_close(s->validation);
     optimizer_close(s->optimizer);
     loss_close(s->loss);
+    teacher_close(s->teacher);
     exec_close(s->exec);
     loader_close(s->loader);
     start_close(&s->start);

@@ -9,6 +9,7 @@
 #include "train/optim.h"
 #include "train/schedule.h"
 #include "train/start.h"
+#include "train/teacher.h"
 #include "train/trainer.h"
 #include "train/validation.h"
 
@@ -22,6 +23,7 @@ struct session {
     struct start start; /* model, averages and state live here */
     struct loader *loader;
     struct exec *exec;
+    struct teacher *teacher; /* NULL: none */
     struct loss *loss;
     struct optimizer *optimizer;
     struct validation *validation; /* NULL: none */

@@ -11,15 +11,27 @@
 #include <string.h>
 #include <strings.h>
 
+/* Keys that the checkpoint's version did not know had their defaults then. */
+static int compare_specs(enum spec_change *change, const struct checkpoint *c,
+                         const struct experiment_spec *spec, char *story, size_t size)
+{
+    char *before = NULL, *now = experiment_spec_text(spec);
+    if (!now)
+        return BPNET_ENOMEM;
+    int err = experiment_spec_complete(&before, c->model->spec_text, c->path);
+    if (err != BPNET_ENOMEM) /* what is not a spec of ours is compared as it is */
+        err = spec_compare(change, before ? before : c->model->spec_text, now, story, size);
+    free(before);
+    free(now);
+    return err;
+}
+
 /* A checkpoint says which spec it was trained with; compare it with the one in hand. */
 static int check_spec(const struct checkpoint *c, const struct experiment_spec *spec)
 {
     enum spec_change change;
     char story[256];
-    char *now = experiment_spec_text(spec);
-    int err =
-        now ? spec_compare(&change, c->model->spec_text, now, story, sizeof story) : BPNET_ENOMEM;
-    free(now);
+    const int err = compare_specs(&change, c, spec, story, sizeof story);
     if (err < 0)
         return err;
     if (change == SPEC_DIFFERENT)

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 enum member_kind { COUNT, SIGNED, SMALL, REAL };
 
@@ -73,6 +74,8 @@ void train_state_print(struct str *out, const struct train_state *s)
         case REAL: json_write_number(&w, *(const double *)at); break;
         }
     }
+    json_write_key(&w, "teacher");
+    json_write_string(&w, s->teacher);
     print_sums(&w, "epoch_sums", &s->epoch);
     print_sums(&w, "row_sums", &s->row);
     json_end_object(&w);
@@ -126,6 +129,21 @@ static int parse_sums(struct loss_sums *s, const struct json *root, const char *
     return BPNET_OK;
 }
 
+/* Checkpoints of earlier versions had no teachers. */
+static int parse_teacher(struct train_state *s, const struct json *root, const char *name)
+{
+    const struct json *value = json_get(root, "teacher");
+    if (!value)
+        return BPNET_OK;
+    const char *text = json_as_string(value);
+    const size_t n = text ? strlen(text) : 0;
+    if (!text || (n != 0 && n != sizeof s->teacher - 1))
+        return error_set(BPNET_EFORMAT, "%s: key 'teacher': found %zu letters, expected %zu", name,
+                         n, sizeof s->teacher - 1);
+    memcpy(s->teacher, text, n + 1);
+    return BPNET_OK;
+}
+
 int train_state_parse(struct train_state *out, const char *json, size_t size, const char *name)
 {
     struct json *root;
@@ -136,6 +154,8 @@ int train_state_parse(struct train_state *out, const char *json, size_t size, co
         return err;
     for (int i = 0; err == BPNET_OK && i < N_MEMBERS; i++)
         err = parse_member(&s, &members[i], root, name);
+    if (err == BPNET_OK)
+        err = parse_teacher(&s, root, name);
     if (err == BPNET_OK)
         err = parse_sums(&s.epoch, root, "epoch_sums", name);
     if (err == BPNET_OK)

@@ -23,7 +23,7 @@ struct trainer {
     struct session s;
     struct train_state *state; /* s.start.state */
     double lr;                 /* of the last step */
-    struct loss_value loss;    /* of the last step */
+    struct loss_value loss;    /* of the last step, to the labels */
     double regularization;
     double epoch_loss;    /* mean of the last whole epoch */
     double epoch_seconds; /* of its steps */
@@ -57,20 +57,37 @@ static int diverged(const struct trainer *t)
         (unsigned long long)t->state->step + 1, session_epoch(&t->s), t->lr, name, value);
 }
 
-/* Forward, loss and backward of the next batch: leaves t->loss and the gradients. */
-static int compute_gradients(struct trainer *t)
+/* The loss to a batch's labels after a forward pass; with `grads`, its gradients too. */
+static int measure_loss(struct trainer *t, const struct batch *batch, bool grads)
 {
     struct session *s = &t->s;
     struct loss_map maps[LOSS_MAX_MAPS];
-    const struct batch *batch;
-    int n_maps, err;
+    int n_maps;
+    const int err = maps_bind(maps, &n_maps, s->exec, batch, grads);
+    if (err == BPNET_OK)
+        loss_run(s->loss, &t->loss, maps, n_maps, batch->n);
+    return err;
+}
+
+/*
+ * Forward, loss and backward of the next batch: leaves t->loss and the gradients. With a teacher
+ * the gradients are of its targets, and the loss that is told is still that to the labels, so that
+ * runs with and without one can be compared.
+ */
+static int compute_gradients(struct trainer *t)
+{
+    struct session *s = &t->s;
+    const struct batch *batch, *taught;
+    int err;
     if ((err = loader_next(s->loader, &batch)) < 0)
         return err;
-    maps_feed(s->exec, batch);
-    if ((err = exec_forward(s->exec)) < 0 ||
-        (err = maps_bind(maps, &n_maps, s->exec, batch, true)) < 0)
+    taught = batch;
+    if (s->teacher && (err = teacher_run(s->teacher, batch, &taught)) < 0)
         return err;
-    loss_run(s->loss, &t->loss, maps, n_maps, batch->n);
+    maps_feed(s->exec, batch);
+    if ((err = exec_forward(s->exec)) < 0 || (err = measure_loss(t, taught, true)) < 0 ||
+        (s->teacher && (err = measure_loss(t, batch, false)) < 0))
+        return err;
     t->regularization = optimizer_regularization(s->optimizer);
     if (!isfinite(t->loss.data + t->regularization))
         return diverged(t);

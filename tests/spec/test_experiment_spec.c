@@ -322,6 +322,10 @@ static void defaults_are_the_constructors(void **state)
     assert_null(s->finetune_checkpoint);
     assert_null(s->inference_spec);
     assert_true(s->ema_decay == 0.0);
+    assert_null(s->teacher.model_path);
+    assert_true(s->teacher.weight == 0.5 && s->teacher.fill_unlabelled);
+    assert_true(s->teacher.temperature == 1.0 && s->teacher.noise_floor == 0.0 &&
+                s->teacher.scale == 1.0);
     assert_false(s->stagewise_lr_multipliers);
     assert_string_equal(s->final_model_name, "bpnet_model");
     assert_string_equal(s->data.val_records_folder_path, "");
@@ -492,6 +496,7 @@ static void same_experiment(struct experiment_spec *a, struct experiment_spec *b
     same_text(&a->finetune_checkpoint, &b->finetune_checkpoint);
     same_text(&a->inference_spec, &b->inference_spec);
     same_text(&a->final_model_name, &b->final_model_name);
+    same_text(&a->teacher.model_path, &b->teacher.model_path);
     struct dataloader_spec *d = &a->data, *e = &b->data;
     same_text(&d->pose_config_path, &e->pose_config_path);
     same_text(&d->root_data_path, &e->root_data_path);
@@ -573,6 +578,8 @@ static void every_value_survives_writing(void **state)
         "staircase: true, min_learning_rate: 8.18938e-08}}",
         "loss.focal_loss_params={use_focal_loss: True, alpha: 0.2, beta: 0.03, bkg_thresh: 0.02, "
         "gamma: 2}",
+        "teacher={model_path: 'a teacher', weight: 0.125, fill_unlabelled: False, temperature: "
+        "2.25, noise_floor: 0.05, scale: 1.5}",
         NULL};
     static const char *const full[] = {
         "model={__class_name__: BpNetModel, backbone_attributes: {architecture: vgg}, "
@@ -589,6 +596,31 @@ static void every_value_survives_writing(void **state)
     round_trip(PUBLISHED, plain);
     round_trip(PUBLISHED, full);
     round_trip(PUBLISHED, light);
+}
+
+/* A file of a version that did not know a key is as if it had the key's default. */
+static void older_files_are_completed(void **state)
+{
+    (void)state;
+    struct experiment_spec *s = load(PUBLISHED, NULL);
+    char *text = experiment_spec_text(s), *complete;
+    char *section = strstr(text, "\nteacher:");
+    assert_non_null(section);
+    const char *after = strstr(section + 1, "\ninference_spec:");
+    struct str older = {0};
+    str_append_bytes(&older, text, (size_t)(section - text));
+    str_append(&older, after);
+    assert_null(strstr(str_text(&older), "teacher"));
+    assert_int_equal(experiment_spec_complete(&complete, str_text(&older), "old"), BPNET_OK);
+    assert_string_equal(complete, text);
+    free(complete);
+    assert_int_equal(experiment_spec_complete(&complete, "{", "old"), BPNET_ECONFIG);
+    assert_null(complete);
+    assert_int_equal(experiment_spec_complete(&complete, "future: 1", "old"), BPNET_ECONFIG);
+    assert_null(complete);
+    str_free(&older);
+    free(text);
+    experiment_spec_free(s);
 }
 
 /* The variants of the original's research specs. */
@@ -631,6 +663,7 @@ int main(void)
         cmocka_unit_test(a_light_model_lacks_some_settings),
         cmocka_unit_test(shipped_specs_survive_writing),
         cmocka_unit_test(every_value_survives_writing),
+        cmocka_unit_test(older_files_are_completed),
         cmocka_unit_test(research_specs),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -26,6 +26,7 @@ static struct train_state example(void)
     s.validation_loss = 1.0 / 3.0;
     s.best_ap = 5e-324; /* the smallest there is */
     s.best_epoch = 9;
+    memcpy(s.teacher, "0123456789abcdef0123456789abcdef", 33);
     s.epoch = (struct loss_sums){.n = 3, .n_maps = 2, .data = 1e300, .total = 0.1};
     s.epoch.map[0] = 1.0 / 7.0;
     s.epoch.map[1] = 2.0 / 3.0;
@@ -51,8 +52,24 @@ static void test_round_trip(void **state)
     assert_int_equal(back.base_epoch, 3);
     assert_int_equal(back.best_epoch, 9);
     assert_int_equal(back.n_records, 8877);
+    assert_string_equal(back.teacher, s.teacher);
     assert_memory_equal(&back.epoch, &s.epoch, sizeof s.epoch);
     assert_memory_equal(&back.row, &s.row, sizeof s.row);
+    str_free(&text);
+}
+
+static void test_older_states_have_no_teacher(void **state)
+{
+    (void)state;
+    const struct train_state s = example();
+    struct train_state back;
+    struct str text = {0};
+    train_state_print(&text, &s);
+    char *key = strstr(text.text, "teacher");
+    assert_non_null(key);
+    memcpy(key, "unknown", 7);
+    assert_int_equal(train_state_parse(&back, str_text(&text), text.length, "x"), 0);
+    assert_string_equal(back.teacher, "");
     str_free(&text);
 }
 
@@ -84,6 +101,7 @@ static void test_nonsense_is_refused(void **state)
     refuse("\"seconds\":", "\"seconds\":\"x\",\"also\":", "seconds");
     refuse("\"epoch_sums\"", "\"other\"", "x");
     refuse("\"n\": 3", "\"n\": -3", "epoch_sums");
+    refuse("\"0123456789", "\"12", "'teacher': found 24 letters, expected 32");
     refuse("}", "", "x");
 }
 
@@ -91,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_older_states_have_no_teacher),
         cmocka_unit_test(test_nonsense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,31 @@
+/*
+ * A teacher: a trained network that looks at every batch before it is learned from. It sees the
+ * same augmented pictures, normalised as it is used to and enlarged by teacher.scale, and its
+ * maps become targets together with the labels (train/targets.h). Any model file will do whose
+ * skeleton shares joints with the network's: size, stride, order of joints and limbs may differ.
+ */
+#ifndef TRAIN_TEACHER_H
+#define TRAIN_TEACHER_H
+
+#include "base/workers.h"
+#include "data/loader.h"
+#include "kernel/kernel.h"
+
+struct teacher;
+struct seal_key;
+
+/*
+ * The spec names the teacher; it, the kernels and the workers are borrowed. `key` opens a sealed
+ * file; NULL: none.
+ */
+int teacher_open(struct teacher **out, const struct experiment_spec *spec,
+                 const struct kernels *kernels, struct workers *workers, struct seal_key *key);
+void teacher_close(struct teacher *t); /* NULL is allowed */
+
+/* A fingerprint of graph, metadata and weights, 32 hex digits. */
+const char *teacher_fingerprint(const struct teacher *t);
+
+/* `*out` is the batch with targets in place of its labels and masks, valid until the next call. */
+int teacher_run(struct teacher *t, const struct batch *batch, const struct batch **out);
+
+#endif
