@@ -23,8 +23,12 @@
  * (offset[j] is minus the sum of zero[c] * w; multiplier, bias, add_scale, low and high are in
  * units of the output's quantum for U8, in real units otherwise; low and high are whole numbers
  * with 0 <= low + out_zero, high + out_zero <= 255.) max(r, low) is r > low ? r : low, and min
- * likewise. Kernels with float weights compute r = sum + bias[j] (multiplier and offset unused)
- * and go on from there; F32 results of theirs agree with the plain-C kernel to rounding.
+ * likewise. A BF16 map is written from the limited r, rounded to nearest even.
+ *
+ * Kernels with float weights compute r = sum + bias[j] (multiplier and offset unused), where a byte
+ * counts as q - zero[c] and a BF16 map's weights are rounded to BF16, too (in pack()). To F32 and
+ * BF16 results a map is added as it stands. Their results agree with the plain-C kernel to
+ * rounding.
  */
 #ifndef KERNEL_CONV_KERNEL_H
 #define KERNEL_CONV_KERNEL_H
@@ -49,7 +53,7 @@ struct conv_shape {
 /* Everything else that is constant between frames. */
 struct conv_constants {
     const void *packed;      /* 64-byte aligned */
-    const uint8_t *zero;     /* U8 in: in_c bytes */
+    const uint8_t *zero;     /* U8 in: in_c bytes, and readable like x behind them */
     const int32_t *offset;   /* weights S8: out_c */
     const float *multiplier; /* weights S8: out_c */
     const float *bias;       /* out_c */

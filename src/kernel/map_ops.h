@@ -36,7 +36,7 @@ struct map_ops {
                 float low, float high, int zero, const struct map_view *z, int row0, int row1);
 
     /* Padding never wins (max), is not counted (average; U8: sum of bytes divided by the count,
-     * halves to even). Types equal, quantisation unchanged. */
+     * halves to even); a window of padding alone gives 0. Types equal, quantisation unchanged. */
     void (*max_pool)(const struct conv_geometry *g, enum map_type type, const void *x, void *y,
                      int row0, int row1);
     void (*avg_pool)(const struct conv_geometry *g, enum map_type type, const void *x, void *y,

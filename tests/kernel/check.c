@@ -29,12 +29,14 @@ struct buffer {
     struct buffer *next;
     unsigned char *pages;
     size_t page, n_pages; /* with the guards */
-    uint32_t *words, *end;
-    struct map map;
+    unsigned char *begin, *end;
+    unsigned char *data;
+    size_t n_pixels, channels, pitch; /* in bytes */
 };
 
 static const struct family *const families[] = {&family_conv, &family_pixel, &family_pool,
-                                                &family_step};
+                                                &family_step, &family_q8,    &family_float,
+                                                &family_maps};
 enum { N_FAMILIES = sizeof(families) / sizeof(families[0]) };
 
 static struct check *running; /* for the signal handler alone */
@@ -84,35 +86,52 @@ static void out_of_memory(void)
     exit(2);
 }
 
-static struct map buffer_new(struct check *c, size_t n_pixels, int channels, int pitch,
-                             bool aligned)
+/* `behind` bytes follow the data; with `aligned` the data begins at a multiple of 64. */
+static void *buffer_new(struct check *c, size_t n_pixels, size_t channels, size_t pitch,
+                        size_t behind, bool aligned)
 {
     struct buffer *b = calloc(1, sizeof(*b));
     if (!b)
         out_of_memory();
-    const size_t n = n_pixels ? (n_pixels - 1) * (size_t)pitch + (size_t)channels : 0;
-    const size_t room = aligned ? (n + 15) / 16 * 16 : n;
+    const size_t n = (n_pixels ? (n_pixels - 1) * pitch + channels : 0) + behind;
+    const size_t room = aligned ? (n + 63) / 64 * 64 : n;
     b->page = (size_t)sysconf(_SC_PAGESIZE);
-    b->n_pages = (room * sizeof(float) + b->page - 1) / b->page + 3;
+    b->n_pages = (room + b->page - 1) / b->page + 3;
     b->pages = mmap(NULL, b->n_pages * b->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
                     -1, 0);
     if (b->pages == MAP_FAILED)
         out_of_memory();
-    b->words = (uint32_t *)(void *)(b->pages + b->page);
-    b->end = (uint32_t *)(void *)(b->pages + (b->n_pages - 1) * b->page);
-    for (uint32_t *word = b->words; word < b->end; word++)
-        *word = CANARY;
+    b->begin = b->pages + b->page;
+    b->end = b->pages + (b->n_pages - 1) * b->page;
+    const uint32_t canary = CANARY;
+    for (unsigned char *word = b->begin; word < b->end; word += sizeof(canary))
+        memcpy(word, &canary, sizeof(canary));
     mprotect(b->pages, b->page, PROT_NONE);
     mprotect(b->end, b->page, PROT_NONE);
-    b->map = (struct map){(float *)(void *)(b->end - room), n_pixels, channels, pitch};
+    b->data = b->end - room;
+    b->n_pixels = n_pixels;
+    b->channels = channels;
+    b->pitch = pitch;
     b->next = c->buffers;
     c->buffers = b;
-    return b->map;
+    return b->data;
 }
 
 struct map map_new(struct check *c, size_t n_pixels, int channels, int pitch)
 {
-    return buffer_new(c, n_pixels, channels, pitch, false);
+    float *data = buffer_new(c, n_pixels, (size_t)channels * sizeof(float),
+                             (size_t)pitch * sizeof(float), 0, false);
+    return (struct map){data, n_pixels, channels, pitch};
+}
+
+void *pixels_new(struct check *c, size_t n_pixels, size_t channels, size_t pitch, size_t behind)
+{
+    return buffer_new(c, n_pixels, channels, pitch, behind, false);
+}
+
+void *bytes_new(struct check *c, size_t n)
+{
+    return buffer_new(c, n, 1, 1, 0, true);
 }
 
 float *map_pixel(const struct map *map, size_t pixel)
@@ -137,11 +156,16 @@ struct map map_copy(struct check *c, const struct map *from)
     return map;
 }
 
-void map_freeze(struct check *c, const struct map *map)
+void freeze(struct check *c, const void *data)
 {
     for (struct buffer *b = c->buffers; b; b = b->next)
-        if (b->map.data == map->data)
-            mprotect(b->words, (b->n_pages - 2) * b->page, PROT_READ);
+        if (b->data == data)
+            mprotect(b->begin, (b->n_pages - 2) * b->page, PROT_READ);
+}
+
+void map_freeze(struct check *c, const struct map *map)
+{
+    freeze(c, map->data);
 }
 
 bool map_same_bits(const struct map *a, const struct map *b)
@@ -154,7 +178,7 @@ bool map_same_bits(const struct map *a, const struct map *b)
 
 float *floats_new(struct check *c, size_t n, bool aligned)
 {
-    return buffer_new(c, n, 1, 1, aligned).data;
+    return buffer_new(c, n, sizeof(float), sizeof(float), 0, aligned);
 }
 
 float *floats_random(struct check *c, size_t n)
@@ -162,21 +186,26 @@ float *floats_random(struct check *c, size_t n)
     return map_random(c, n, 1, 1).data;
 }
 
+static bool canaries(const struct buffer *b, const unsigned char *from, const unsigned char *to)
+{
+    static const uint32_t canary = CANARY;
+    for (const unsigned char *byte = from; byte < to; byte++)
+        if (*byte != ((const unsigned char *)&canary)[(size_t)(byte - b->begin) % sizeof(canary)])
+            return false;
+    return true;
+}
+
 /* Everything in a buffer that belongs to no pixel still has to be canary. */
 static bool buffer_intact(const struct buffer *b)
 {
-    const struct map *map = &b->map;
-    const uint32_t *data = (const uint32_t *)(const void *)map->data;
-    const size_t n =
-        map->n_pixels ? (map->n_pixels - 1) * (size_t)map->pitch + (size_t)map->channels : 0;
-    for (const uint32_t *word = b->words; word < b->end; word++) {
-        const bool inside = word >= data && word < data + n;
-        if (inside && (size_t)(word - data) % (size_t)map->pitch < (size_t)map->channels)
-            continue;
-        if (*word != CANARY)
+    const unsigned char *rest = b->begin;
+    for (size_t i = 0; i < b->n_pixels; i++) {
+        const unsigned char *pixel = b->data + i * b->pitch;
+        if (!canaries(b, rest, pixel))
             return false;
+        rest = pixel + b->channels;
     }
-    return true;
+    return canaries(b, rest, b->end);
 }
 
 static void buffers_end(struct check *c)
@@ -185,8 +214,9 @@ static void buffers_end(struct check *c)
         struct buffer *b = c->buffers;
         c->buffers = b->next;
         if (!buffer_intact(b))
-            check_fail(c, "wrote between or around the pixels of a map of %zu x %d, pitch %d",
-                       b->map.n_pixels, b->map.channels, b->map.pitch);
+            check_fail(c,
+                       "wrote between or around the pixels of a map of %zu x %zu bytes, pitch %zu",
+                       b->n_pixels, b->channels, b->pitch);
         munmap(b->pages, b->n_pages * b->page);
         free(b);
     }
@@ -242,17 +272,26 @@ double bench_time(void (*fn)(void *ctx), void *ctx)
     return best;
 }
 
-static int run_family(const struct family *family, const struct kernels *kernels, uint64_t seed,
-                      int only)
+struct options {
+    enum cpu_level level;
+    const char *family;
+    uint64_t seed;
+    int only;
+    bool list, bench;
+};
+
+static int run_family(const struct family *family, const struct kernels *kernels,
+                      const struct options *o)
 {
     int failed = 0;
-    struct check c = {.kernels = kernels, .family = family->name, .seed = seed};
+    struct check c = {
+        .kernels = kernels, .level = o->level, .family = family->name, .seed = o->seed};
     running = &c;
     const int64_t start = clock_ns();
     for (c.number = 0; c.number < family->cases; c.number++) {
-        if (only >= 0 && c.number != only)
+        if (o->only >= 0 && c.number != o->only)
             continue;
-        c.rng = rng_stream(seed, (uint64_t)family->name[0] << 8 | (uint64_t)family->name[1],
+        c.rng = rng_stream(o->seed, (uint64_t)family->name[0] << 8 | (uint64_t)family->name[1],
                            (uint64_t)c.number);
         c.failures = 0;
         c.shape[0] = '\0';
@@ -261,18 +300,10 @@ static int run_family(const struct family *family, const struct kernels *kernels
         failed += c.failures > 0;
     }
     printf("%-8s %-10s %4d cases, %d failed, largest error %.3f of the bound (%s), %.1f s\n",
-           family->name, cpu_level_name(kernels->level), family->cases, failed, c.worst,
-           family->bound, clock_seconds_since(start));
+           family->name, cpu_level_name(o->level), family->cases, failed, c.worst, family->bound,
+           clock_seconds_since(start));
     return failed;
 }
-
-struct options {
-    enum cpu_level level;
-    const char *family;
-    uint64_t seed;
-    int only;
-    bool list, bench;
-};
 
 /* 0, or the exit status. */
 static int options_parse(struct options *o, int argc, char **argv)
@@ -317,10 +348,10 @@ int main(int argc, char **argv)
     signal(SIGSEGV, on_fault);
     signal(SIGBUS, on_fault);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    struct bench bench = {.kernels = &kernels};
+    struct bench bench = {.kernels = &kernels, .level = o.level};
     if (o.bench) {
         bench.ceiling = ceiling_measure(o.level);
-        printf("level %s, ceiling %.1f GMAC/s of one core\n", cpu_level_name(kernels.level),
+        printf("level %s, ceiling %.1f GMAC/s of one core\n", cpu_level_name(o.level),
                bench.ceiling * 1e-9);
     }
     int failed = 0;
@@ -329,13 +360,15 @@ int main(int argc, char **argv)
         if (o.family && strcmp(o.family, families[i]->name) != 0)
             continue;
         matched++;
+        if (!o.family && !o.list && o.level > families[i]->highest)
+            continue; /* these were checked at a lower level */
         if (o.list)
             printf("%-8s %4d cases, bound: %s\n", families[i]->name, families[i]->cases,
                    families[i]->bound);
         else if (o.bench)
             families[i]->bench(&bench);
         else
-            failed += run_family(families[i], &kernels, o.seed, o.only);
+            failed += run_family(families[i], &kernels, &o);
     }
     if (matched == 0) {
         fprintf(stderr, "kernel-check: no family '%s'; --list names them\n", o.family);

@@ -7,10 +7,11 @@
 #define TESTS_KERNEL_CHECK_H
 
 #include "base/rng.h"
-#include "kernel/kernel.h"
+#include "kernel/conv_kernel.h"
 
 struct check {
     const struct kernels *kernels; /* the level under test */
+    enum cpu_level level;          /* the same, where `kernels` has no such level of its own */
     struct rng rng;
     const char *family;
     uint64_t seed;
@@ -23,6 +24,7 @@ struct check {
 
 struct bench {
     const struct kernels *kernels;
+    enum cpu_level level;
     double ceiling; /* multiply-accumulates per second of this level */
 };
 
@@ -31,11 +33,13 @@ struct family {
     const char *name;
     const char *bound; /* stated: how far results may be from double precision */
     int cases;
+    enum cpu_level highest; /* with kernels of its own */
     void (*check)(struct check *c);
     void (*bench)(const struct bench *b);
 };
 
-extern const struct family family_conv, family_pixel, family_pool, family_step;
+extern const struct family family_conv, family_pixel, family_pool, family_step, family_q8,
+    family_float, family_maps;
 
 /* A map of n_pixels x channels, `pitch` floats between pixels. All of these live until the case
  * ends, when canaries and gaps are looked at. */
@@ -51,6 +55,11 @@ struct map map_copy(struct check *c, const struct map *from);
 float *map_pixel(const struct map *map, size_t pixel);
 void map_freeze(struct check *c, const struct map *map); /* read-only from now on */
 bool map_same_bits(const struct map *a, const struct map *b);
+
+/* Of any type: sizes in bytes, `behind` of them readable behind the last pixel. */
+void *pixels_new(struct check *c, size_t n_pixels, size_t channels, size_t pitch, size_t behind);
+void *bytes_new(struct check *c, size_t n); /* 64-byte aligned, a multiple of 64 */
+void freeze(struct check *c, const void *data);
 
 /* n floats in a row, 64-byte aligned when `aligned` (then the end may lie before the page's). */
 float *floats_new(struct check *c, size_t n, bool aligned);
@@ -73,10 +82,18 @@ void check_close(struct check *c, const char *what, size_t at, double value, dou
 /* Sizes of random contiguous pieces of 0..total: call until it returns 0. */
 int draw_piece(struct check *c, int left);
 
+/* Sizes of a convolution without its pitches, then its output for SAME, VALID or any padding. */
+void draw_conv_sizes(struct check *c, struct conv_geometry *g);
+void draw_conv_padding(struct check *c, struct conv_geometry *g);
+double conv_macs(const struct conv_geometry *g);
+
 /* The best of several timings of fn(ctx), in seconds per call. */
 double bench_time(void (*fn)(void *ctx), void *ctx);
 
 /* Multiply-accumulates per second that fused instructions of a level's width reach. */
 double ceiling_measure(enum cpu_level level);
+
+/* The same for the best instructions that a level has for a sort of map (see conv_kernel.h). */
+double ceiling_of(enum cpu_level level, enum map_type in, bool weights_s8);
 
 #endif

@@ -72,12 +72,12 @@ struct conv_case {
     size_t n_weights;
 };
 
-static double macs(const struct conv_geometry *g)
+double conv_macs(const struct conv_geometry *g)
 {
     return (double)g->out_h * g->out_w * g->out_c * g->kernel_h * g->kernel_w * g->in_c;
 }
 
-static void draw_sizes(struct check *c, struct conv_geometry *g)
+void draw_conv_sizes(struct check *c, struct conv_geometry *g)
 {
     static const int kernels[] = {1, 1, 2, 3, 3, 3, 4, 5, 7};
     static const int strides[] = {1, 1, 1, 2, 2, 3};
@@ -120,8 +120,7 @@ static void large_sizes(struct conv_geometry *g, const int sizes[7])
     g->dilation = sizes[6];
 }
 
-/* SAME, VALID or any padding at all. */
-static void draw_padding(struct check *c, struct conv_geometry *g)
+void draw_conv_padding(struct check *c, struct conv_geometry *g)
 {
     const int reach_h = (g->kernel_h - 1) * g->dilation + 1;
     const int reach_w = (g->kernel_w - 1) * g->dilation + 1;
@@ -152,9 +151,9 @@ static void draw_geometry(struct check *c, struct conv_geometry *g)
         if (large >= 0)
             large_sizes(g, large_maps[large]);
         else
-            draw_sizes(c, g);
-        draw_padding(c, g);
-    } while (large < 0 && macs(g) > MAX_MACS);
+            draw_conv_sizes(c, g);
+        draw_conv_padding(c, g);
+    } while (large < 0 && conv_macs(g) > MAX_MACS);
     g->in_pitch = draw_pitch(c, g->in_c);
     g->out_pitch = draw_pitch(c, g->out_c);
     snprintf(c->shape, sizeof(c->shape),
@@ -391,10 +390,10 @@ static void bench_layer(const struct bench *bench, const struct conv_geometry *g
         .scratch = bench_floats(most),
     };
     const double pack_time = bench_time(bench_packs, &b);
-    const double forward_rate = macs(g) / bench_time(bench_forward, &b);
-    const double dw_rate = macs(g) / bench_time(bench_dw, &b);
+    const double forward_rate = conv_macs(g) / bench_time(bench_forward, &b);
+    const double dw_rate = conv_macs(g) / bench_time(bench_dw, &b);
     k->conv_dx_pack(g, b.w, b.packed);
-    const double dx_rate = macs(g) / bench_time(bench_dx, &b);
+    const double dx_rate = conv_macs(g) / bench_time(bench_dx, &b);
     printf("%3dx%-3d %3d -> %3d  %dx%d s%d d%d |", g->in_h, g->in_w, g->in_c, g->out_c, g->kernel_h,
            g->kernel_w, g->stride, g->dilation);
     const double rates[] = {forward_rate, dx_rate, dw_rate};
@@ -446,6 +445,7 @@ const struct family family_conv = {
     .name = "conv",
     .bound = "(4 sqrt(n) + 4) * 2^-24 * sum of magnitudes; Winograd + 16 * 2^-24 of the largest",
     .cases = CASES,
+    .highest = CPU_AVX512,
     .check = check,
     .bench = bench,
 };

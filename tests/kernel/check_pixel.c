@@ -446,6 +446,7 @@ const struct family family_pixel = {
     .name = "pixel",
     .bound = "8 * 2^-24 of the magnitudes; sums over n pixels (4 sqrt(n) + 8) * 2^-24",
     .cases = 400,
+    .highest = CPU_AVX512,
     .check = check,
     .bench = bench,
 };

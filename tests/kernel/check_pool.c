@@ -252,6 +252,7 @@ const struct family family_pool = {
     .name = "pool",
     .bound = "maxima exact; the rest 8 to 32 * 2^-24 of the magnitudes",
     .cases = 200,
+    .highest = CPU_AVX512,
     .check = check,
     .bench = bench,
 };

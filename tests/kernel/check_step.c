@@ -192,6 +192,7 @@ const struct family family_step = {
     .name = "step",
     .bound = "16 * 2^-24 of the magnitudes",
     .cases = 120,
+    .highest = CPU_AVX512,
     .check = check,
     .bench = bench,
 };

@@ -6,7 +6,7 @@ add_executable(kernel-check ${check_sources})
 target_compile_options(kernel-check PRIVATE -O2)  # slow sums in double, and the machine's own speed
 target_include_directories(kernel-check PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/kernel)
 target_link_libraries(kernel-check PRIVATE bpnet_kernel)
-foreach(level ref avx2 avx512)
+foreach(level ref avx2 avx512 avx512vnni avx512bf16)
   add_test(NAME kernel.check-${level} COMMAND kernel-check --level ${level})
   set_tests_properties(kernel.check-${level} PROPERTIES LABELS kernel TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()

@@ -1,0 +1,26 @@
+/* The kernels that this build has, in the order in which their levels rise. */
+#include "kernel/conv_kernel.h"
+
+#include "kernel/conv_list.h"
+
+#include <string.h>
+
+const struct conv_kernel *const conv_kernels[] = {
+    &conv_u8_ref,
+    &conv_u8_dw_ref,
+    &conv_f32_ref,
+    &conv_f32_dw_ref,
+#if defined(__x86_64__)
+    &conv_f32_fast_avx2,
+    &conv_f32_fast_avx512,
+#endif
+    NULL,
+};
+
+const struct conv_kernel *conv_kernel_find(const char *name)
+{
+    for (const struct conv_kernel *const *k = conv_kernels; *k; k++)
+        if (strcmp((*k)->name, name) == 0)
+            return *k;
+    return NULL;
+}

@@ -1,0 +1,16 @@
+/*
+ * The rows of conv_kernels[], one per kernel. A kernel's functions may use the instructions of its
+ * level, except fits(), which anybody may call.
+ */
+#ifndef KERNEL_CONV_LIST_H
+#define KERNEL_CONV_LIST_H
+
+#include "kernel/conv_kernel.h"
+
+extern const struct conv_kernel conv_u8_ref, conv_u8_dw_ref, conv_f32_ref, conv_f32_dw_ref;
+
+#if defined(__x86_64__)
+extern const struct conv_kernel conv_f32_fast_avx2, conv_f32_fast_avx512;
+#endif
+
+#endif
