@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "base/workers.h"
+#include "io/seal.h"
 #include "kernel/conv_kernel.h"
 #include "pose/predict.h"
 
@@ -35,8 +36,11 @@ struct engine_info {
     int n_steps, n_outputs;
 };
 
-/* `level`: the best this process may use. BPNET_EUNSUPPORTED when the engine needs more. */
-int engine_open(struct engine **out, const char *path, enum cpu_level level);
+/*
+ * `level`: the best this process may use. BPNET_EUNSUPPORTED when the engine needs more. `key`:
+ * for a sealed file, or NULL.
+ */
+int engine_open(struct engine **out, const char *path, struct seal_key *key, enum cpu_level level);
 /* The same over bytes, which must outlive the engine and be 64-byte aligned. */
 int engine_open_memory(struct engine **out, const uint8_t *bytes, size_t size, const char *name,
                        enum cpu_level level);

@@ -78,7 +78,7 @@ enum {
 };
 
 #define PLAN_MAX_MEMORY ((int64_t)1 << 31) /* of the maps; and of scratch */
-#define PLAN_MAX_WORK ((int64_t)1 << 46)   /* multiply-accumulates of a step */
+#define PLAN_MAX_WORK   ((int64_t)1 << 46) /* multiply-accumulates of a step */
 
 /* Kinds of steps. New ones go to the end: the numbers are in files. */
 enum step_op {
@@ -154,7 +154,8 @@ struct plan {
     char *text;
 };
 
-/* Take a section apart; what the numbers mean is plan_check()'s business. `name` is for messages. */
+/* Take a section apart; what the numbers mean is plan_check()'s business. `name` is for messages.
+ */
 int plan_read(struct plan *out, const uint8_t *bytes, size_t size, const char *name);
 void plan_free(struct plan *p); /* zeroed is allowed */
 

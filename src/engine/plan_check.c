@@ -13,8 +13,7 @@
 int64_t plan_map_extent(const struct plan_map *m)
 {
     const int64_t pixels = (int64_t)m->h * m->w;
-    return ((pixels - 1) * m->pitch + m->channels) *
-           (int64_t)map_type_size((enum map_type)m->type);
+    return ((pixels - 1) * m->pitch + m->channels) * (int64_t)map_type_size((enum map_type)m->type);
 }
 
 /* ---- the header ---------------------------------------------------------------------------- */

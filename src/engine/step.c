@@ -5,8 +5,8 @@
 
 static uint8_t *row_of(const struct map_view *m, int row)
 {
-    return (uint8_t *)m->data + (size_t)row * (size_t)m->w * (size_t)m->pitch *
-                                    map_type_size(m->type);
+    return (uint8_t *)m->data +
+           (size_t)row * (size_t)m->w * (size_t)m->pitch * map_type_size(m->type);
 }
 
 static size_t pixels(const struct map_view *m, int row0, int row1)

@@ -160,7 +160,8 @@ int bpnet_open(bpnet **out, const char *path, const bpnet_options *options)
     enum cpu_level level;
     struct engine *engine;
     int err;
-    if ((err = choose_level(&level, options)) < 0 || (err = engine_open(&engine, path, level)) < 0)
+    if ((err = choose_level(&level, options)) < 0 ||
+        (err = engine_open(&engine, path, NULL, level)) < 0)
         return err;
     return open_first(out, engine, options);
 }
