@@ -12,17 +12,21 @@ void conv_init_ref(struct kernels *k);
 void pixel_init_ref(struct kernels *k);
 void pool_init_ref(struct kernels *k);
 void step_init_ref(struct kernels *k);
+void depthwise_init_ref(struct kernels *k);
+void enlarge_init_ref(struct kernels *k);
 
 #if defined(__x86_64__)
 void conv_init_avx2(struct kernels *k);
 void pixel_init_avx2(struct kernels *k);
 void pool_init_avx2(struct kernels *k);
 void step_init_avx2(struct kernels *k);
+void depthwise_init_avx2(struct kernels *k);
 
 void conv_init_avx512(struct kernels *k);
 void pixel_init_avx512(struct kernels *k);
 void pool_init_avx512(struct kernels *k);
 void step_init_avx512(struct kernels *k);
+void depthwise_init_avx512(struct kernels *k);
 #endif
 
 #endif

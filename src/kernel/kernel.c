@@ -10,6 +10,8 @@ void kernels_init(struct kernels *k, enum cpu_level level)
     pixel_init_ref(k);
     pool_init_ref(k);
     step_init_ref(k);
+    depthwise_init_ref(k);
+    enlarge_init_ref(k);
 #if defined(__x86_64__)
     if (level < CPU_AVX2)
         return;
@@ -18,6 +20,7 @@ void kernels_init(struct kernels *k, enum cpu_level level)
     pixel_init_avx2(k);
     pool_init_avx2(k);
     step_init_avx2(k);
+    depthwise_init_avx2(k);
     if (level < CPU_AVX512)
         return;
     k->level = CPU_AVX512;
@@ -25,6 +28,7 @@ void kernels_init(struct kernels *k, enum cpu_level level)
     pixel_init_avx512(k);
     pool_init_avx512(k);
     step_init_avx512(k);
+    depthwise_init_avx512(k);
 #else
     (void)level;
 #endif

@@ -23,7 +23,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum activation { ACT_NONE, ACT_RELU, ACT_SIGMOID, ACT_TANH, ACT_COUNT };
+enum activation { ACT_NONE, ACT_RELU, ACT_SIGMOID, ACT_TANH, ACT_RELU6, ACT_COUNT };
+
+/*
+ * Enlargement by a whole factor f: where output o looks in the input. Bilinear kinds repeat the
+ * border.
+ */
+enum enlarge {
+    ENLARGE_NEAREST,    /* floor(o / f) */
+    ENLARGE_HALF_PIXEL, /* (o + 1/2) / f - 1/2 */
+    ENLARGE_ASYMMETRIC, /* o / f */
+    ENLARGE_CORNERS,    /* o (size - 1) / (f size - 1): corners upon corners */
+    ENLARGE_COUNT
+};
 
 /* One image's worth of a convolution. Every size is in pixels or channels. */
 struct conv_geometry {
@@ -78,6 +90,16 @@ struct kernels {
     size_t (*conv_dw_scratch)(const struct conv_geometry *g);
     void (*conv_dw)(const struct conv_geometry *g, const float *x, const float *dy, float *dw,
                     int tile0, int tile1, float *scratch);
+
+    /*
+     * Depthwise: channel k of y sees nothing but channel k of x; out_c = in_c, and w is
+     * (KH, KW, C) as it is. Rows and the two gradients as above; any activation will do.
+     */
+    void (*depthwise)(const struct conv_geometry *g, const float *x, const float *w,
+                      const float *bias, enum activation act, float *y, int row0, int row1);
+    void (*depthwise_dx)(const struct conv_geometry *g, const float *dy, const float *w,
+                         bool accumulate, float *dx, int row0, int row1);
+    void (*depthwise_dw)(const struct conv_geometry *g, const float *x, const float *dy, float *dw);
 
     /* sum[k] += sum over pixels of x[.][k]; the same with squares when `squares` is not NULL. */
     void (*channel_sums)(const float *x, size_t n_pixels, int channels, int pitch, float *sum,
@@ -134,6 +156,27 @@ struct kernels {
                       int y_pitch, int row0, int row1);
     void (*upsample2_back)(const float *dy, int dy_pitch, int h, int w, int channels,
                            bool accumulate, float *dx, int dx_pitch, int row0, int row1);
+
+    /* The mean over a window, one image; the padding is part of it, as zeros, or is left out. */
+    void (*avg_pool)(const struct conv_geometry *g, bool count_padding, const float *x, float *y,
+                     int row0, int row1);
+    void (*avg_pool_back)(const struct conv_geometry *g, bool count_padding, const float *dy,
+                          bool accumulate, float *dx, int row0, int row1);
+
+    /* Enlargement of (h, w) to (factor h, factor w); rows as for upsample2. */
+    void (*enlarge)(enum enlarge how, int factor, const float *x, int h, int w, int channels,
+                    int x_pitch, float *y, int y_pitch, int row0, int row1);
+    void (*enlarge_back)(enum enlarge how, int factor, const float *dy, int dy_pitch, int h, int w,
+                         int channels, bool accumulate, float *dx, int dx_pitch, int row0,
+                         int row1);
+
+    /* y = x > 0 ? x : slope[k] * x. Backward: dx (+)= dy * (x > 0 ? 1 : slope[k]), and
+     * sum[k] += sum over pixels of dy * min(x, 0). dx may be NULL. In place allowed. */
+    void (*prelu)(const float *x, int x_pitch, const float *slope, float *y, int y_pitch,
+                  size_t n_pixels, int channels);
+    void (*prelu_back)(const float *x, int x_pitch, const float *slope, const float *dy,
+                       int dy_pitch, bool accumulate, float *dx, int dx_pitch, float *sum,
+                       size_t n_pixels, int channels);
 
     /*
      * Masked squared error over n values: d = (p - t) * m; grad = scale * d * m when grad is not

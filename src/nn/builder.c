@@ -125,7 +125,10 @@ int builder_norm(struct builder *b, int input)
 int builder_act(struct builder *b, enum activation act, int input)
 {
     static const char *const suffixes[ACT_COUNT] = {
-        [ACT_RELU] = "relu", [ACT_SIGMOID] = "sigmoid", [ACT_TANH] = "tanh"};
+        [ACT_RELU] = "relu",
+        [ACT_RELU6] = "relu6",
+        [ACT_SIGMOID] = "sigmoid",
+        [ACT_TANH] = "tanh"};
     struct node n = {.op = OP_ACT,
                      .n_inputs = 1,
                      .inputs = {input},

@@ -32,6 +32,7 @@ int graph_add(struct graph *g, const struct node *node)
         return err;
     struct node *n = &g->nodes[g->n_nodes];
     *n = *node;
+    n->groups = n->groups ? n->groups : 1;
     for (int role = 0; role < NODE_ROLES; role++)
         n->params[role] = -1;
     return g->n_nodes++;

@@ -18,7 +18,18 @@ enum op {
     OP_CONCAT,
     OP_MAX_POOL,
     OP_UPSAMPLE2, /* bilinear, factor 2; cropped to its second input's size when it has one */
+    OP_AVG_POOL,
+    OP_RESIZE, /* enlargement by a whole factor, nearest or bilinear */
+    OP_PRELU,  /* x where x > 0, else slope * x, one slope a channel (He et al. 2015) */
     OP_COUNT
+};
+
+/* Zeros around a map, so that windows reach over its border. */
+enum padding {
+    PAD_SAME,       /* TensorFlow's SAME (spec 6.1): ceil(size / stride) outputs */
+    PAD_SAME_LOWER, /* the same, but an odd zero goes in front */
+    PAD_GIVEN,      /* node.pad */
+    PAD_COUNT
 };
 
 enum {
@@ -29,9 +40,10 @@ enum {
     GRAPH_MAX_KERNEL = 31,
     GRAPH_MAX_STRIDE = 8,
     GRAPH_MAX_DILATION = 16,
+    GRAPH_MAX_FACTOR = 16,  /* of an enlargement */
     GRAPH_MAX_SIZE = 16384, /* height or width of any map */
     GRAPH_NAME_SIZE = 64,
-    NODE_ROLES = 6 /* as many as enum param_role has */
+    NODE_ROLES = 7 /* as many as enum param_role has */
 };
 
 struct node {
@@ -40,11 +52,23 @@ struct node {
     int n_inputs, inputs[GRAPH_MAX_INPUTS];
     int channels; /* of the output */
 
-    /* OP_CONV, OP_MAX_POOL; padding is TensorFlow's SAME (spec 6.1) */
+    /* OP_CONV, OP_MAX_POOL, OP_AVG_POOL: the window (see node_window() in op.h). */
     int kernel, stride, dilation;
+    enum padding padding;
+    int pad[4]; /* PAD_GIVEN: top, left, bottom, right; every window touches the map */
+
+    /*
+     * OP_CONV: inputs and outputs are cut into this many groups, each sees nothing of the others;
+     * as many as there are of both: depthwise. 0 becomes 1 in graph_add().
+     */
+    int groups;
     bool bias;
+
     enum activation act;     /* OP_ACT */
     float epsilon, momentum; /* OP_NORM */
+    bool count_padding;      /* OP_AVG_POOL: the padding's zeros are part of the mean */
+    int factor;              /* OP_RESIZE */
+    enum enlarge enlarge;    /* OP_RESIZE */
 
     /* Training attributes, kept in the model file (OP_CONV). */
     float l1, l2; /* kernel regularisation: l1 * sum|w|, l2 * sum w^2 */

@@ -15,9 +15,9 @@
 
 struct model_meta {
     struct skeleton skeleton;
-    int input_h, input_w; /* of training */
-    int stride;           /* input pixels per map cell */
-    int stages;
+    int input_h, input_w;      /* of training */
+    int stride;                /* input pixels per map cell */
+    int stages;                /* 0: the outputs are not heatmaps and PAFs */
     float scale[3], offset[3]; /* x / scale - offset, RGB */
     int64_t epoch;             /* training progress, for people */
     char description[512];

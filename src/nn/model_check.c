@@ -13,6 +13,8 @@ static int check_channels(const struct model *m)
     if (g->nodes[0].channels != 3)
         return error_set(BPNET_EFORMAT, "its input has %d channels, expected 3",
                          g->nodes[0].channels);
+    if (m->meta.stages == 0)
+        return BPNET_OK; /* whatever its outputs mean, they are not heatmaps and PAFs */
     if (g->n_outputs != 2 * m->meta.stages)
         return error_set(BPNET_EFORMAT, "%d outputs for %d stages, expected two a stage",
                          g->n_outputs, m->meta.stages);
@@ -37,7 +39,7 @@ static int check_sizes(const struct model *m)
     int err = graph_infer(g, h, w, hw);
     if (err == BPNET_EUSAGE)
         err = BPNET_EFORMAT;
-    for (int k = 0; k < g->n_outputs && err == BPNET_OK; k++) {
+    for (int k = 0; m->meta.stages > 0 && k < g->n_outputs && err == BPNET_OK; k++) {
         const int *size = hw[g->outputs[k]];
         if (size[0] != (h - 1) / stride + 1 || size[1] != (w - 1) / stride + 1)
             err = error_set(BPNET_EFORMAT,

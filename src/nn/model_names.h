@@ -4,9 +4,11 @@
 
 #include "nn/graph.h"
 
-enum { MODEL_FORMAT = 1, MODEL_CONV_FLOATS = 6 };
+enum { MODEL_FORMAT = 2, MODEL_CONV_FLOATS = 6 };
 
 extern const char *const model_act_names[ACT_COUNT];
+extern const char *const model_padding_names[PAD_COUNT];
+extern const char *const model_enlarge_names[ENLARGE_COUNT];
 
 /* Training attributes of a convolution, as member names and places in struct node. */
 extern const struct model_conv_float {

@@ -15,10 +15,21 @@
 #include <string.h>
 
 const char *const model_act_names[ACT_COUNT] = {
-    [ACT_NONE] = "none",
-    [ACT_RELU] = "relu",
-    [ACT_SIGMOID] = "sigmoid",
-    [ACT_TANH] = "tanh",
+    [ACT_NONE] = "none",       [ACT_RELU] = "relu", [ACT_RELU6] = "relu6",
+    [ACT_SIGMOID] = "sigmoid", [ACT_TANH] = "tanh",
+};
+
+const char *const model_padding_names[PAD_COUNT] = {
+    [PAD_SAME] = "same",
+    [PAD_SAME_LOWER] = "same_lower",
+    [PAD_GIVEN] = "given",
+};
+
+const char *const model_enlarge_names[ENLARGE_COUNT] = {
+    [ENLARGE_NEAREST] = "nearest",
+    [ENLARGE_HALF_PIXEL] = "half_pixel",
+    [ENLARGE_ASYMMETRIC] = "asymmetric",
+    [ENLARGE_CORNERS] = "corners",
 };
 
 const struct model_conv_float model_conv_floats[MODEL_CONV_FLOATS] = {
@@ -116,41 +127,102 @@ static int read_inputs(struct node *n, const struct graph *g, const struct json 
     return BPNET_OK;
 }
 
+static int need_bool(bool *out, const struct json *object, const char *key, const char *where)
+{
+    const enum json_kind kind = json_kind(json_get(object, key));
+    if (kind != JSON_KIND_TRUE && kind != JSON_KIND_FALSE)
+        return error_set(BPNET_EFORMAT, "%s: key '%s': found %s, expected true or false", where,
+                         key, json_kind_name(kind));
+    *out = kind == JSON_KIND_TRUE;
+    return BPNET_OK;
+}
+
+/* Without the key, padding is TensorFlow's SAME; format 1 had no other. */
+static int read_padding(struct node *n, const struct json *v, const char *where)
+{
+    int padding = PAD_SAME, error;
+    double pad[4];
+    if (!json_get(v, "padding"))
+        return BPNET_OK;
+    if ((error = one_of(&padding, v, "padding", model_padding_names, PAD_COUNT, where)) < 0)
+        return error;
+    n->padding = (enum padding)padding;
+    if (n->padding != PAD_GIVEN)
+        return BPNET_OK;
+    if ((error = json_need_numbers(pad, 4, v, "pad", where)) < 0)
+        return error;
+    for (int side = 0; side < 4; side++) {
+        if (!(pad[side] >= 0.0 && pad[side] <= GRAPH_MAX_KERNEL * GRAPH_MAX_DILATION))
+            return error_set(BPNET_EFORMAT, "%s: key 'pad' is out of range", where);
+        n->pad[side] = (int)pad[side];
+    }
+    return BPNET_OK;
+}
+
+static int read_window(struct node *n, const struct json *v, const char *where)
+{
+    int error;
+    if ((error = need_int(&n->kernel, v, "kernel", 1, GRAPH_MAX_KERNEL, where)) < 0 ||
+        (error = need_int(&n->stride, v, "stride", 1, GRAPH_MAX_STRIDE, where)) < 0 ||
+        (error = need_int(&n->dilation, v, "dilation", 1, GRAPH_MAX_DILATION, where)) < 0)
+        return error;
+    return read_padding(n, v, where);
+}
+
 static int read_conv(struct node *n, const struct json *v, const char *where)
 {
-    const enum json_kind bias = json_kind(json_get(v, "bias"));
-    if (bias != JSON_KIND_TRUE && bias != JSON_KIND_FALSE)
-        return error_set(BPNET_EFORMAT, "%s: key 'bias': found %s, expected true or false", where,
-                         json_kind_name(bias));
-    n->bias = bias == JSON_KIND_TRUE;
-    int error = BPNET_OK;
+    int error;
+    if ((error = read_window(n, v, where)) < 0 ||
+        (error = need_bool(&n->bias, v, "bias", where)) < 0)
+        return error;
+    if (json_get(v, "groups"))
+        error = need_int(&n->groups, v, "groups", 1, GRAPH_MAX_CHANNELS, where);
     for (int k = 0; k < MODEL_CONV_FLOATS && error == BPNET_OK; k++)
         error = need_float(model_conv_float(n, k), v, model_conv_floats[k].key, where);
     return error;
 }
 
+static int read_max_pool(struct node *n, const struct json *v, const char *where)
+{
+    return read_window(n, v, where);
+}
+
+static int read_avg_pool(struct node *n, const struct json *v, const char *where)
+{
+    const int error = read_window(n, v, where);
+    return error < 0 ? error : need_bool(&n->count_padding, v, "count_padding", where);
+}
+
+static int read_act(struct node *n, const struct json *v, const char *where)
+{
+    int act = ACT_NONE;
+    const int error = one_of(&act, v, "act", model_act_names, ACT_COUNT, where);
+    n->act = (enum activation)act;
+    return error;
+}
+
+static int read_norm(struct node *n, const struct json *v, const char *where)
+{
+    const int error = need_float(&n->epsilon, v, "epsilon", where);
+    return error < 0 ? error : need_float(&n->momentum, v, "momentum", where);
+}
+
+static int read_resize(struct node *n, const struct json *v, const char *where)
+{
+    int enlarge = ENLARGE_NEAREST;
+    const int error = one_of(&enlarge, v, "enlarge", model_enlarge_names, ENLARGE_COUNT, where);
+    n->enlarge = (enum enlarge)enlarge;
+    return error < 0 ? error : need_int(&n->factor, v, "factor", 1, GRAPH_MAX_FACTOR, where);
+}
+
 static int read_attributes(struct node *n, const struct json *v, const char *where)
 {
-    int error = need_int(&n->channels, v, "channels", 1, GRAPH_MAX_CHANNELS, where);
-    if (error < 0)
-        return error;
-    if (n->op == OP_CONV || n->op == OP_MAX_POOL) {
-        if ((error = need_int(&n->kernel, v, "kernel", 1, GRAPH_MAX_KERNEL, where)) < 0 ||
-            (error = need_int(&n->stride, v, "stride", 1, GRAPH_MAX_STRIDE, where)) < 0 ||
-            (error = need_int(&n->dilation, v, "dilation", 1, GRAPH_MAX_DILATION, where)) < 0)
-            return error;
-    }
-    if (n->op == OP_CONV)
-        return read_conv(n, v, where);
-    if (n->op == OP_ACT) {
-        int act = ACT_NONE;
-        if ((error = one_of(&act, v, "act", model_act_names, ACT_COUNT, where)) == BPNET_OK)
-            n->act = (enum activation)act;
-        return error;
-    }
-    if (n->op == OP_NORM && (error = need_float(&n->epsilon, v, "epsilon", where)) == BPNET_OK)
-        return need_float(&n->momentum, v, "momentum", where);
-    return error;
+    static int (*const readers[OP_COUNT])(struct node *, const struct json *, const char *) = {
+        [OP_CONV] = read_conv,         [OP_NORM] = read_norm,         [OP_ACT] = read_act,
+        [OP_MAX_POOL] = read_max_pool, [OP_AVG_POOL] = read_avg_pool, [OP_RESIZE] = read_resize,
+    };
+    const int error = need_int(&n->channels, v, "channels", 1, GRAPH_MAX_CHANNELS, where);
+    return error < 0 || !readers[n->op] ? error : readers[n->op](n, v, where);
 }
 
 static int read_nodes(struct graph *g, const struct json *root, const char *path)
@@ -224,7 +296,7 @@ static int read_meta(struct model_meta *out, const struct json *root, const char
     if ((error = need_int(&out->input_h, meta, "input_height", 1, GRAPH_MAX_SIZE, where)) < 0 ||
         (error = need_int(&out->input_w, meta, "input_width", 1, GRAPH_MAX_SIZE, where)) < 0 ||
         (error = need_int(&out->stride, meta, "stride", 1, 1024, where)) < 0 ||
-        (error = need_int(&out->stages, meta, "stages", 1, GRAPH_MAX_OUTPUTS / 2, where)) < 0 ||
+        (error = need_int(&out->stages, meta, "stages", 0, GRAPH_MAX_OUTPUTS / 2, where)) < 0 ||
         (error = read_triple(out->scale, meta, "image_scale", where)) < 0 ||
         (error = read_triple(out->offset, meta, "image_offset", where)) < 0 ||
         (error = json_need_integer(&out->epoch, meta, "epoch", where)) < 0 ||

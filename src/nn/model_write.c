@@ -1,7 +1,7 @@
 /*
  * Models to files. The section "graph" is JSON:
  *
- *   { "format": 1,
+ *   { "format": 2,
  *     "nodes": [ { "name", "op", "inputs": [names], "channels", and the attributes of the op } ],
  *     "outputs": [names], heatmaps of stage 1..S, then PAFs,
  *     "parameters": [ { "name", "shape", "offset" } ], offsets in floats into "weights",
@@ -41,16 +41,64 @@ static void member_float(struct json_writer *w, const char *key, float value)
     json_write_float(w, value);
 }
 
+static void write_window(struct json_writer *w, const struct node *n)
+{
+    member_integer(w, "kernel", n->kernel);
+    member_integer(w, "stride", n->stride);
+    member_integer(w, "dilation", n->dilation);
+    if (n->padding == PAD_SAME)
+        return;
+    member_text(w, "padding", model_padding_names[n->padding]);
+    if (n->padding != PAD_GIVEN)
+        return;
+    json_write_key(w, "pad");
+    json_begin_array(w);
+    for (int side = 0; side < 4; side++)
+        json_write_integer(w, n->pad[side]);
+    json_end_array(w);
+}
+
 static void write_conv(struct json_writer *w, const struct node *n)
 {
+    write_window(w, n);
+    if (n->groups > 1)
+        member_integer(w, "groups", n->groups);
     json_write_key(w, "bias");
     json_write_bool(w, n->bias);
     for (int k = 0; k < MODEL_CONV_FLOATS; k++)
         member_float(w, model_conv_floats[k].key, *model_conv_float((struct node *)n, k));
 }
 
+static void write_avg_pool(struct json_writer *w, const struct node *n)
+{
+    write_window(w, n);
+    json_write_key(w, "count_padding");
+    json_write_bool(w, n->count_padding);
+}
+
+static void write_act(struct json_writer *w, const struct node *n)
+{
+    member_text(w, "act", model_act_names[n->act]);
+}
+
+static void write_norm(struct json_writer *w, const struct node *n)
+{
+    member_float(w, "epsilon", n->epsilon);
+    member_float(w, "momentum", n->momentum);
+}
+
+static void write_resize(struct json_writer *w, const struct node *n)
+{
+    member_text(w, "enlarge", model_enlarge_names[n->enlarge]);
+    member_integer(w, "factor", n->factor);
+}
+
 static void write_node(struct json_writer *w, const struct graph *g, const struct node *n)
 {
+    static void (*const writers[OP_COUNT])(struct json_writer *, const struct node *) = {
+        [OP_CONV] = write_conv,       [OP_NORM] = write_norm,         [OP_ACT] = write_act,
+        [OP_MAX_POOL] = write_window, [OP_AVG_POOL] = write_avg_pool, [OP_RESIZE] = write_resize,
+    };
     json_begin_object(w);
     member_text(w, "name", n->name);
     member_text(w, "op", op_name(n->op));
@@ -60,19 +108,8 @@ static void write_node(struct json_writer *w, const struct graph *g, const struc
         json_write_string(w, g->nodes[n->inputs[i]].name);
     json_end_array(w);
     member_integer(w, "channels", n->channels);
-    if (n->op == OP_CONV || n->op == OP_MAX_POOL) {
-        member_integer(w, "kernel", n->kernel);
-        member_integer(w, "stride", n->stride);
-        member_integer(w, "dilation", n->dilation);
-    }
-    if (n->op == OP_CONV)
-        write_conv(w, n);
-    if (n->op == OP_ACT)
-        member_text(w, "act", model_act_names[n->act]);
-    if (n->op == OP_NORM) {
-        member_float(w, "epsilon", n->epsilon);
-        member_float(w, "momentum", n->momentum);
-    }
+    if (writers[n->op])
+        writers[n->op](w, n);
     json_end_object(w);
 }
 

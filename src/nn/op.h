@@ -36,7 +36,7 @@ struct op_row {
     void (*forward)(struct exec *e, struct step *s);
     void (*backward)(struct exec *e, struct step *s);
 
-    bool fuses_relu;    /* forward can end with a ReLU */
+    bool fuses_relu;    /* forward can end with a ReLU, in inference also with a ReLU6 */
     bool gates;         /* and backward then overwrites the gradient it is given */
     bool in_place;      /* the output may overwrite the first input */
     bool back_in_place; /* the first input's gradient may overwrite the output's */
@@ -56,10 +56,28 @@ static inline int node_reads(const struct node *n)
 
 /* The rows, each in the file of its family. */
 extern const struct op_row op_conv, op_norm, op_act, op_add, op_mul, op_concat, op_max_pool,
-    op_upsample2;
+    op_upsample2, op_avg_pool, op_resize, op_prelu;
 
-/* TensorFlow's SAME: ceil(size / stride), and the zeros before the first element. */
-int same_size(int size, int stride);
-int same_pad(int size, int kernel, int stride, int dilation);
+/*
+ * The windows of a convolution or pooling on a map of in[2] (height, width): the output's size, and
+ * the zeros in front. Where no window fits, the size is 0.
+ */
+struct window {
+    int out[2], pad[2];
+};
+struct window node_window(const struct node *n, const int in[2]);
+
+/*
+ * What convolutions and poolings have in common: the check of a window's attributes, the output's
+ * size, and the geometry between two maps of an executor.
+ */
+struct map;
+int window_check(const struct node *n);
+int window_infer(const struct graph *g, const struct node *n, const int (*hw)[2], int out[2]);
+struct conv_geometry window_geometry(const struct node *n, const struct map *in,
+                                     const struct map *out);
+
+/* As many channels as the first input has. */
+int check_same_channels(const struct graph *g, const struct node *n);
 
 #endif

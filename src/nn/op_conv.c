@@ -4,7 +4,7 @@
  * still in the cache. Backward makes the two gradients in one go, because neither needs the other.
  */
 #include "base/error.h"
-#include "nn/run.h"
+#include "nn/conv_way.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,30 +18,20 @@ enum {
 
 static int check(const struct graph *g, const struct node *n)
 {
-    (void)g;
-    if (n->kernel < 1 || n->kernel > GRAPH_MAX_KERNEL || n->stride < 1 ||
-        n->stride > GRAPH_MAX_STRIDE || n->dilation < 1 || n->dilation > GRAPH_MAX_DILATION)
+    const int inputs = g->nodes[n->inputs[0]].channels;
+    if (n->groups < 1 || inputs % n->groups != 0 || n->channels % n->groups != 0)
         return error_set(BPNET_EFORMAT,
-                         "node '%s': kernel %d, stride %d, dilation %d; expected 1 to %d, %d and "
-                         "%d",
-                         n->name, n->kernel, n->stride, n->dilation, GRAPH_MAX_KERNEL,
-                         GRAPH_MAX_STRIDE, GRAPH_MAX_DILATION);
-    return BPNET_OK;
-}
-
-static int infer(const struct graph *g, const struct node *n, const int (*hw)[2], int out[2])
-{
-    (void)g;
-    out[0] = same_size(hw[n->inputs[0]][0], n->stride);
-    out[1] = same_size(hw[n->inputs[0]][1], n->stride);
-    return BPNET_OK;
+                         "node '%s': %d groups do not divide its %d inputs and %d "
+                         "outputs",
+                         n->name, n->groups, inputs, n->channels);
+    return window_check(n);
 }
 
 static int shape(const struct graph *g, const struct node *n, enum param_role role, int dims[4])
 {
     if (role == PARAM_KERNEL) {
         dims[0] = dims[1] = n->kernel;
-        dims[2] = g->nodes[n->inputs[0]].channels;
+        dims[2] = g->nodes[n->inputs[0]].channels / n->groups;
         dims[3] = n->channels;
         return 4;
     }
@@ -51,8 +41,8 @@ static int shape(const struct graph *g, const struct node *n, enum param_role ro
 
 static int64_t cost(const struct graph *g, const struct node *n, const int out[2])
 {
-    return (int64_t)n->kernel * n->kernel * g->nodes[n->inputs[0]].channels * n->channels * out[0] *
-           out[1];
+    const int inputs = g->nodes[n->inputs[0]].channels / n->groups;
+    return (int64_t)n->kernel * n->kernel * inputs * n->channels * out[0] * out[1];
 }
 
 /* ---- preparation ------------------------------------------------------------------------- */
@@ -60,27 +50,6 @@ static int64_t cost(const struct graph *g, const struct node *n, const int out[2
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
-}
-
-static struct conv_geometry geometry_of(const struct node *n, const struct map *in,
-                                        const struct map *out)
-{
-    return (struct conv_geometry){
-        .in_h = in->h,
-        .in_w = in->w,
-        .in_c = in->channels,
-        .out_h = out->h,
-        .out_w = out->w,
-        .out_c = out->channels,
-        .kernel_h = n->kernel,
-        .kernel_w = n->kernel,
-        .stride = n->stride,
-        .dilation = n->dilation,
-        .pad_top = same_pad(in->h, n->kernel, n->stride, n->dilation),
-        .pad_left = same_pad(in->w, n->kernel, n->stride, n->dilation),
-        .in_pitch = in->pitch,
-        .out_pitch = out->pitch,
-    };
 }
 
 /*
@@ -92,35 +61,22 @@ static int dw_groups(const struct exec *e)
     return e->options.batch < MAX_GROUPS ? e->options.batch : MAX_GROUPS;
 }
 
-static size_t kernel_count(const struct step *s)
-{
-    const struct conv_geometry *g = &s->geometry;
-    return (size_t)g->kernel_h * (size_t)g->kernel_w * (size_t)g->in_c * (size_t)g->out_c;
-}
-
 static void prepare(struct exec *e, struct step *s)
 {
-    const struct kernels *k = e->kernels;
     const struct map *x = step_input(e, s, 0), *y = step_output(e, s);
     const size_t channels = (size_t)s->node->channels;
-    s->geometry = geometry_of(s->node, x, y);
-    s->bands = bands_of(e, y, k->conv_rows(&s->geometry));
-    s->packed_size = k->conv_packed(&s->geometry);
-    s->scratch_size = k->conv_scratch(&s->geometry);
+    s->geometry = window_geometry(s->node, x, y);
     s->channel_size = channels; /* the bias, with a batch norm folded in */
-    if (!e->options.training)
-        return;
-    const struct map *dy = step_output_grad(e, s);
-    s->partials_size =
-        larger(2 * channels * s->bands.n, (size_t)(dw_groups(e) - 1) * kernel_count(s));
-    s->dw_geometry = geometry_of(s->node, x, dy);
-    s->scratch_size = larger(s->scratch_size, k->conv_dw_scratch(&s->dw_geometry));
-    if (s->back[0] == GRAD_NONE)
-        return;
-    s->dx_geometry = geometry_of(s->node, step_input_grad(e, s, 0), dy);
-    s->back_bands = bands_of(e, x, k->conv_dx_rows(&s->dx_geometry));
-    s->packed_back_size = k->conv_dx_packed(&s->dx_geometry);
-    s->scratch_size = larger(s->scratch_size, k->conv_dx_scratch(&s->dx_geometry));
+    if (e->options.training) {
+        const struct map *dy = step_output_grad(e, s);
+        s->dw_geometry = window_geometry(s->node, x, dy);
+        if (s->back[0] != GRAD_NONE)
+            s->dx_geometry = window_geometry(s->node, step_input_grad(e, s, 0), dy);
+    }
+    conv_way_of(s)->prepare(e, s);
+    if (e->options.training)
+        s->partials_size =
+            larger(2 * channels * s->bands.n, (size_t)(dw_groups(e) - 1) * conv_kernel_count(s));
 }
 
 /* w' = w * scale, b' = beta + (b - mean) * scale, scale = gamma / sqrt(variance + epsilon). */
@@ -132,8 +88,7 @@ static void fold_norm(const struct exec *e, const struct step *s, const float *w
     const float *variance = exec_param(e, norm, PARAM_VARIANCE);
     const float *bias = s->node->bias ? exec_param(e, s->node, PARAM_BIAS) : NULL;
     const size_t channels = (size_t)s->node->channels;
-    const size_t rows =
-        (size_t)s->geometry.kernel_h * (size_t)s->geometry.kernel_w * (size_t)s->geometry.in_c;
+    const size_t rows = conv_kernel_count(s) / channels;
     float *scale = s->channel; /* for now */
     for (size_t c = 0; c < channels; c++)
         scale[c] = gamma[c] / sqrtf(variance[c] + norm->epsilon);
@@ -154,10 +109,8 @@ static void refresh(struct exec *e, struct step *s)
         memcpy(s->channel, exec_param(e, s->node, PARAM_BIAS),
                (size_t)s->node->channels * sizeof(float));
     }
-    e->kernels->conv_pack(&s->geometry, w, s->packed);
+    conv_way_of(s)->pack(e, s, w);
     s->packed_for = s->packed_size;
-    if (s->packed_back)
-        e->kernels->conv_dx_pack(&s->dx_geometry, w, s->packed_back);
 }
 
 /* ---- running ----------------------------------------------------------------------------- */
@@ -180,11 +133,14 @@ static void forward_item(void *ctx, size_t item, unsigned thread)
     const struct step_job *job = ctx;
     const struct exec *e = job->e;
     const struct step *s = job->s;
-    const struct map *x = step_input(e, s, 0), *y = step_output(e, s);
+    const struct conv_way *way = conv_way_of(s);
+    const struct map *y = step_output(e, s);
     const struct band b = band_at(&s->bands, item);
-    const float *bias = s->node->bias || s->norm >= 0 ? s->channel : NULL;
-    e->kernels->conv(&s->geometry, map_image(x, b.image), s->packed, bias, s->act, false,
-                     map_image(y, b.image), b.row0, b.row1, exec_scratch(e, thread));
+    const bool ends = way->any_act || s->act == ACT_RELU || s->act == ACT_NONE;
+    way->forward(e, s, b, ends ? s->act : ACT_NONE, thread);
+    if (!ends)
+        e->kernels->act(s->act, map_row(y, b.image, b.row0), y->pitch, map_row(y, b.image, b.row0),
+                        y->pitch, band_pixels(y, b), y->channels);
     if (s->sums_channels) {
         float *sum = clear_partials(e, item, 2 * (size_t)y->channels);
         e->kernels->channel_sums(map_row(y, b.image, b.row0), band_pixels(y, b), y->channels,
@@ -229,19 +185,16 @@ static void bias_grad(const struct exec *e, const struct step *s)
 static float *group_dw(const struct exec *e, const struct step *s, int group)
 {
     return group == 0 ? exec_param_grad(e, s->node, PARAM_KERNEL)
-                      : e->partials + (size_t)(group - 1) * kernel_count(s);
+                      : e->partials + (size_t)(group - 1) * conv_kernel_count(s);
 }
 
 static void dw_group(const struct exec *e, const struct step *s, int group, unsigned thread)
 {
-    const struct map *x = step_input(e, s, 0), *dy = step_output_grad(e, s);
     const int n = dw_groups(e), batch = e->options.batch;
-    const int tiles = e->kernels->conv_dw_tiles(&s->dw_geometry);
     float *dw = group_dw(e, s, group);
-    memset(dw, 0, kernel_count(s) * sizeof *dw);
+    memset(dw, 0, conv_kernel_count(s) * sizeof *dw);
     for (int image = batch * group / n; image < batch * (group + 1) / n; image++)
-        e->kernels->conv_dw(&s->dw_geometry, map_image(x, image), map_image(dy, image), dw, 0,
-                            tiles, exec_scratch(e, thread));
+        conv_way_of(s)->dw(e, s, image, dw, thread);
 }
 
 /* The first items are groups of images for dw; the others rows of dx. */
@@ -255,18 +208,14 @@ static void gradient_item(void *ctx, size_t item, unsigned thread)
         dw_group(e, s, (int)item, thread);
         return;
     }
-    const struct map *dy = step_output_grad(e, s), *dx = step_input_grad(e, s, 0);
-    const struct band b = band_at(&s->back_bands, item - n_groups);
-    e->kernels->conv_dx(&s->dx_geometry, map_image(dy, b.image), s->packed_back,
-                        s->back[0] == GRAD_ADD, map_image(dx, b.image), b.row0, b.row1,
-                        exec_scratch(e, thread));
+    conv_way_of(s)->dx(e, s, band_at(&s->back_bands, item - n_groups), thread);
 }
 
 static void add_groups_item(void *ctx, size_t item, unsigned thread)
 {
     (void)thread;
     const struct step_job *job = ctx;
-    const size_t first = item * PIECE_FLOATS, left = kernel_count(job->s) - first;
+    const size_t first = item * PIECE_FLOATS, left = conv_kernel_count(job->s) - first;
     const int n = (int)(left < PIECE_FLOATS ? left : PIECE_FLOATS);
     for (int group = 1; group < dw_groups(job->e); group++)
         job->e->kernels->copy(group_dw(job->e, job->s, group) + first, n, true,
@@ -282,7 +231,7 @@ static void backward(struct exec *e, struct step *s)
     const size_t n_dx = s->back[0] == GRAD_NONE ? 0 : s->back_bands.n;
     step_run(e, s, (size_t)dw_groups(e) + n_dx, gradient_item);
     if (dw_groups(e) > 1)
-        step_run(e, s, (kernel_count(s) + PIECE_FLOATS - 1) / PIECE_FLOATS, add_groups_item);
+        step_run(e, s, (conv_kernel_count(s) + PIECE_FLOATS - 1) / PIECE_FLOATS, add_groups_item);
 }
 
 const struct op_row op_conv = {
@@ -290,7 +239,7 @@ const struct op_row op_conv = {
     .min_inputs = 1,
     .max_inputs = 1,
     .check = check,
-    .infer = infer,
+    .infer = window_infer,
     .shape = shape,
     .cost = cost,
     .prepare = prepare,

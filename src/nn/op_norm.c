@@ -42,7 +42,7 @@ static int shape(const struct graph *g, const struct node *n, enum param_role ro
 {
     (void)g;
     dims[0] = n->channels;
-    return role == PARAM_KERNEL || role == PARAM_BIAS ? 0 : 1;
+    return role == PARAM_KERNEL || role == PARAM_BIAS || role == PARAM_SLOPE ? 0 : 1;
 }
 
 /* Whether the step before has already made the channel sums. */

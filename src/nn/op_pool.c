@@ -1,66 +1,27 @@
-/* Operations that change the size of a map: max pooling and enlargement by 2. */
+/* Operations that change the size of a map: poolings and enlargements. */
 #include "base/error.h"
 #include "nn/run.h"
 
 #include <string.h>
 
-static int check_channels(const struct graph *g, const struct node *n)
-{
-    const struct node *input = &g->nodes[n->inputs[0]];
-    if (n->channels != input->channels)
-        return error_set(BPNET_EFORMAT, "node '%s': %d channels, its input has %d", n->name,
-                         n->channels, input->channels);
-    return BPNET_OK;
-}
-
-/* ---- max pooling ------------------------------------------------------------------------- */
+/* ---- pooling ----------------------------------------------------------------------------- */
 
 static int check_pool(const struct graph *g, const struct node *n)
 {
-    if (n->kernel < 1 || n->kernel > GRAPH_MAX_KERNEL || n->stride < 1 ||
-        n->stride > GRAPH_MAX_STRIDE || n->dilation != 1)
-        return error_set(BPNET_EFORMAT,
-                         "node '%s': kernel %d, stride %d, dilation %d; expected 1 to %d, 1 to %d "
-                         "and 1",
-                         n->name, n->kernel, n->stride, n->dilation, GRAPH_MAX_KERNEL,
-                         GRAPH_MAX_STRIDE);
-    return check_channels(g, n);
-}
-
-static int infer_pool(const struct graph *g, const struct node *n, const int (*hw)[2], int out[2])
-{
-    (void)g;
-    out[0] = same_size(hw[n->inputs[0]][0], n->stride);
-    out[1] = same_size(hw[n->inputs[0]][1], n->stride);
-    return BPNET_OK;
-}
-
-static struct conv_geometry pool_geometry(const struct node *n, const struct map *in,
-                                          const struct map *out)
-{
-    return (struct conv_geometry){
-        .in_h = in->h,
-        .in_w = in->w,
-        .in_c = in->channels,
-        .out_h = out->h,
-        .out_w = out->w,
-        .out_c = out->channels,
-        .kernel_h = n->kernel,
-        .kernel_w = n->kernel,
-        .stride = n->stride,
-        .dilation = n->dilation,
-        .pad_top = same_pad(in->h, n->kernel, n->stride, n->dilation),
-        .pad_left = same_pad(in->w, n->kernel, n->stride, n->dilation),
-        .in_pitch = in->pitch,
-        .out_pitch = out->pitch,
-    };
+    const int err = window_check(n);
+    if (err < 0)
+        return err;
+    if (n->dilation != 1)
+        return error_set(BPNET_EFORMAT, "node '%s': dilation %d; a pooling has 1", n->name,
+                         n->dilation);
+    return check_same_channels(g, n);
 }
 
 static void prepare_pool(struct exec *e, struct step *s)
 {
-    s->geometry = pool_geometry(s->node, step_input(e, s, 0), step_output(e, s));
+    s->geometry = window_geometry(s->node, step_input(e, s, 0), step_output(e, s));
     if (e->options.training && s->back[0] != GRAD_NONE)
-        s->dx_geometry = pool_geometry(s->node, step_input_grad(e, s, 0), step_output_grad(e, s));
+        s->dx_geometry = window_geometry(s->node, step_input_grad(e, s, 0), step_output_grad(e, s));
 }
 
 static void pool_forward_item(void *ctx, size_t item, unsigned thread)
@@ -100,12 +61,56 @@ const struct op_row op_max_pool = {
     .min_inputs = 1,
     .max_inputs = 1,
     .check = check_pool,
-    .infer = infer_pool,
+    .infer = window_infer,
     .prepare = prepare_pool,
     .forward = pool_forward,
     .backward = pool_backward,
     .keeps_input = true,
     .equal_pitch = true,
+};
+
+static void avg_forward_item(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct step_job *job = ctx;
+    const struct step *s = job->s;
+    const struct band b = band_at(&s->bands, item);
+    job->e->kernels->avg_pool(&s->geometry, s->node->count_padding,
+                              map_image(step_input(job->e, s, 0), b.image),
+                              map_image(step_output(job->e, s), b.image), b.row0, b.row1);
+}
+
+static void avg_forward(struct exec *e, struct step *s)
+{
+    step_run(e, s, s->bands.n, avg_forward_item);
+}
+
+static void avg_backward_item(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct step_job *job = ctx;
+    const struct step *s = job->s;
+    const struct band b = band_at(&s->back_bands, item);
+    job->e->kernels->avg_pool_back(
+        &s->dx_geometry, s->node->count_padding, map_image(step_output_grad(job->e, s), b.image),
+        s->back[0] == GRAD_ADD, map_image(step_input_grad(job->e, s, 0), b.image), b.row0, b.row1);
+}
+
+static void avg_backward(struct exec *e, struct step *s)
+{
+    if (s->back[0] != GRAD_NONE)
+        step_run(e, s, s->back_bands.n, avg_backward_item);
+}
+
+const struct op_row op_avg_pool = {
+    .name = "avg_pool",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .check = check_pool,
+    .infer = window_infer,
+    .prepare = prepare_pool,
+    .forward = avg_forward,
+    .backward = avg_backward,
 };
 
 /* ---- enlargement by 2 -------------------------------------------------------------------- */
@@ -219,9 +224,73 @@ const struct op_row op_upsample2 = {
     .min_inputs = 1,
     .max_inputs = 2,
     .n_read = 1,
-    .check = check_channels,
+    .check = check_same_channels,
     .infer = infer_upsample,
     .prepare = prepare_upsample,
     .forward = upsample_forward,
     .backward = upsample_backward,
+};
+
+/* ---- enlargement by a whole factor ------------------------------------------------------- */
+
+static int check_resize(const struct graph *g, const struct node *n)
+{
+    if (n->factor < 1 || n->factor > GRAPH_MAX_FACTOR)
+        return error_set(BPNET_EFORMAT, "node '%s': factor %d, expected 1 to %d", n->name,
+                         n->factor, GRAPH_MAX_FACTOR);
+    if ((int)n->enlarge < 0 || n->enlarge >= ENLARGE_COUNT)
+        return error_set(BPNET_EFORMAT, "node '%s': its kind of enlargement is unknown", n->name);
+    return check_same_channels(g, n);
+}
+
+static int infer_resize(const struct graph *g, const struct node *n, const int (*hw)[2], int out[2])
+{
+    (void)g;
+    out[0] = n->factor * hw[n->inputs[0]][0];
+    out[1] = n->factor * hw[n->inputs[0]][1];
+    return BPNET_OK;
+}
+
+static void resize_forward_item(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct step_job *job = ctx;
+    const struct node *n = job->s->node;
+    const struct map *x = step_input(job->e, job->s, 0), *y = step_output(job->e, job->s);
+    const struct band b = band_at(&job->s->bands, item);
+    job->e->kernels->enlarge(n->enlarge, n->factor, map_image(x, b.image), x->h, x->w, x->channels,
+                             x->pitch, map_image(y, b.image), y->pitch, b.row0, b.row1);
+}
+
+static void resize_forward(struct exec *e, struct step *s)
+{
+    step_run(e, s, s->bands.n, resize_forward_item);
+}
+
+static void resize_backward_item(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct step_job *job = ctx;
+    const struct step *s = job->s;
+    const struct map *dx = step_input_grad(job->e, s, 0), *dy = step_output_grad(job->e, s);
+    const struct band b = band_at(&s->back_bands, item);
+    job->e->kernels->enlarge_back(s->node->enlarge, s->node->factor, map_image(dy, b.image),
+                                  dy->pitch, dx->h, dx->w, dx->channels, s->back[0] == GRAD_ADD,
+                                  map_image(dx, b.image), dx->pitch, b.row0, b.row1);
+}
+
+static void resize_backward(struct exec *e, struct step *s)
+{
+    if (s->back[0] != GRAD_NONE)
+        step_run(e, s, s->back_bands.n, resize_backward_item);
+}
+
+const struct op_row op_resize = {
+    .name = "resize",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .check = check_resize,
+    .infer = infer_resize,
+    .forward = resize_forward,
+    .backward = resize_backward,
 };

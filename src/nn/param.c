@@ -17,7 +17,8 @@ static_assert((int)NODE_ROLES == (int)PARAM_ROLES, "a node has an index for ever
 
 static const char *const role_names[PARAM_ROLES] = {
     [PARAM_KERNEL] = "kernel", [PARAM_BIAS] = "bias", [PARAM_GAMMA] = "gamma",
-    [PARAM_BETA] = "beta",     [PARAM_MEAN] = "mean", [PARAM_VARIANCE] = "variance",
+    [PARAM_BETA] = "beta",     [PARAM_SLOPE] = "slope", [PARAM_MEAN] = "mean",
+    [PARAM_VARIANCE] = "variance",
 };
 
 const char *param_role_name(enum param_role role)

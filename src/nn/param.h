@@ -10,10 +10,11 @@
 #include <stdint.h>
 
 enum param_role {
-    PARAM_KERNEL, /* (KH, KW, CI, CO) */
+    PARAM_KERNEL, /* (KH, KW, CI, CO), CI of one group */
     PARAM_BIAS,
     PARAM_GAMMA,
     PARAM_BETA,
+    PARAM_SLOPE, /* of OP_PRELU */
     PARAM_MEAN, /* running statistics: not trainable */
     PARAM_VARIANCE,
     PARAM_ROLES

@@ -1,7 +1,7 @@
 /*
  * From nodes to steps. What no output depends on is left out. A batch norm that alone reads a
  * convolution becomes part of its weights (inference only), and a ReLU that alone reads a
- * convolution, batch norm or sum becomes the end of that pass.
+ * convolution, batch norm or sum becomes the end of that pass; so does a ReLU6 in inference.
  */
 #include "base/error.h"
 #include "nn/run.h"
@@ -65,8 +65,9 @@ static void fuse(const struct exec *e, struct step *s, bool *needed)
         needed[s->out] = false;
         next = only_reader(e, needed, s->out);
     }
-    if (s->row->fuses_relu && next && next->op == OP_ACT && next->act == ACT_RELU) {
-        s->act = ACT_RELU;
+    const bool relu6 = !e->options.training && next && next->act == ACT_RELU6;
+    if (s->row->fuses_relu && next && next->op == OP_ACT && (next->act == ACT_RELU || relu6)) {
+        s->act = next->act;
         s->out = (int)(next - nodes);
         needed[s->out] = false;
     }
@@ -85,7 +86,7 @@ static void add_step(struct exec *e, int index, bool *needed)
 static int choose_outputs(struct exec *e)
 {
     const struct graph *g = &e->model->graph;
-    const int stage = e->options.output_stage, n_stages = g->n_outputs / 2;
+    const int stage = e->options.output_stage, n_stages = e->model->meta.stages;
     if (e->options.training || stage < 0 || n_stages == 0) {
         memcpy(e->outputs, g->outputs, (size_t)g->n_outputs * sizeof *e->outputs);
         e->n_outputs = g->n_outputs;

@@ -29,14 +29,20 @@ static inline int one_of(struct rng *rng, const int *values, int n)
 static inline struct node random_node(const struct graph *g, enum op op, struct rng *rng)
 {
     static const int widths[] = {1, 3, 5, 8, 16, 17};
-    static const int acts[] = {ACT_RELU, ACT_RELU, ACT_SIGMOID, ACT_TANH};
+    static const int acts[] = {ACT_RELU, ACT_RELU, ACT_SIGMOID, ACT_TANH, ACT_RELU6};
+    static const int paddings[] = {PAD_SAME, PAD_SAME, PAD_SAME_LOWER, PAD_GIVEN};
     const int recent = g->n_nodes > 4 && pick(rng, 0, 1) ? g->n_nodes - 3 : g->n_nodes > 1;
     struct node n = {.op = op,
                      .kernel = pick(rng, 1, 4),
                      .stride = pick(rng, 1, 2),
                      .dilation = pick(rng, 1, 2),
+                     .padding = (enum padding)one_of(rng, paddings, 4),
+                     .pad = {pick(rng, 0, 3), pick(rng, 0, 3), pick(rng, 0, 3), pick(rng, 0, 3)},
                      .bias = pick(rng, 0, 1),
-                     .act = (enum activation)one_of(rng, acts, 4),
+                     .count_padding = pick(rng, 0, 1),
+                     .factor = pick(rng, 1, 3),
+                     .enlarge = (enum enlarge)pick(rng, 0, ENLARGE_COUNT - 1),
+                     .act = (enum activation)one_of(rng, acts, 5),
                      .epsilon = 1e-2F,
                      .momentum = 0.5F,
                      .kernel_lr = 1.0F,
@@ -49,6 +55,8 @@ static inline struct node random_node(const struct graph *g, enum op op, struct 
     }
     const int channels[] = {g->nodes[n.inputs[0]].channels, sum, one_of(rng, widths, 6)};
     n.channels = channels[pick(rng, 0, 2)];
+    const int groups[] = {1, 1, 2, 4, channels[0]};
+    n.groups = one_of(rng, groups, 5);
     snprintf(n.name, sizeof n.name, "%s_%d", op_name(op), g->n_nodes);
     return n;
 }

@@ -147,8 +147,15 @@ static void test_refusals(void **state)
     expect(&g, "node 'add': 8 channels, its input 'input' has 3");
     g.nodes[6].channels = 18;
     expect(&g, "node 'concat': 18 channels, its inputs have 19 together");
+    g.nodes[1].groups = 2;
+    expect(&g, "node 'conv': 2 groups do not divide its 3 inputs and 8 outputs");
+    g.nodes[1].padding = PAD_COUNT;
+    expect(&g, "node 'conv': its kind of padding is unknown");
+    g.nodes[1].padding = PAD_GIVEN;
+    g.nodes[1].pad[2] = 3;
+    expect(&g, "node 'conv': padding 3, expected 0 to 2, within the kernel's reach");
     g.nodes[7].dilation = 2;
-    expect(&g, "node 'pool': kernel 2, stride 2, dilation 2");
+    expect(&g, "node 'pool': dilation 2; a pooling has 1");
     g.nodes[8].channels = 1;
     expect(&g, "node 'up': 1 channels, its input has 19");
     g.outputs[1] = 0;
@@ -203,10 +210,35 @@ static void test_padding(void **state)
         {8, 4, 1, 1, 8, 1}, {7, 7, 2, 1, 4, 3}, {8, 7, 2, 1, 4, 2}, {5, 1, 3, 1, 2, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_int_equal(same_size(rows[i].size, rows[i].stride), rows[i].out);
-        assert_int_equal(same_pad(rows[i].size, rows[i].kernel, rows[i].stride, rows[i].dilation),
-                         rows[i].before);
+        const struct node n = {
+            .kernel = rows[i].kernel, .stride = rows[i].stride, .dilation = rows[i].dilation};
+        const struct window w = node_window(&n, (const int[2]){rows[i].size, 8});
+        assert_int_equal(w.out[0], rows[i].out);
+        assert_int_equal(w.pad[0], rows[i].before);
     }
+}
+
+/* An odd zero in front; zeros as given; a window that does not fit. */
+static void test_other_paddings(void **state)
+{
+    (void)state;
+    struct node n = {.kernel = 3, .stride = 2, .dilation = 1, .padding = PAD_SAME_LOWER};
+    struct window w = node_window(&n, (const int[2]){8, 9});
+    assert_int_equal(w.out[0], 4);
+    assert_int_equal(w.pad[0], 1);
+    assert_int_equal(w.out[1], 5);
+    assert_int_equal(w.pad[1], 1);
+    n.padding = PAD_GIVEN;
+    memcpy(n.pad, (const int[4]){1, 0, 0, 2}, sizeof n.pad);
+    w = node_window(&n, (const int[2]){8, 9});
+    assert_int_equal(w.out[0], 4);
+    assert_int_equal(w.pad[0], 1);
+    assert_int_equal(w.out[1], 5);
+    assert_int_equal(w.pad[1], 0);
+    n.dilation = 5;
+    w = node_window(&n, (const int[2]){8, 9});
+    assert_int_equal(w.out[0], 0);
+    assert_int_equal(w.out[1], 1);
 }
 
 /* ---- memory ------------------------------------------------------------------------------ */
@@ -283,10 +315,10 @@ static void test_memplan_chain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),          cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_sizes),         cmocka_unit_test(test_node_limit),
-        cmocka_unit_test(test_padding),       cmocka_unit_test(test_memplan),
-        cmocka_unit_test(test_memplan_chain),
+        cmocka_unit_test(test_good),    cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_node_limit),
+        cmocka_unit_test(test_padding), cmocka_unit_test(test_other_paddings),
+        cmocka_unit_test(test_memplan), cmocka_unit_test(test_memplan_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

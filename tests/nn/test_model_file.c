@@ -122,7 +122,7 @@ static void lies_are_refused(void **state)
         {"\"image_scale\": [", "\"image_scale\": [1, ", "expected 3 numbers"},
         {"\"limbs\": [", "\"limbs\": [[0, 99], ", "not a pair of joints"},
         {"\"outputs\": [", "\"outputs\": [\"nobody\", ", "names no node"},
-        {"\"format\": 1", "\"format\": 2", "expected 1 to 1"},
+        {"\"format\": 2", "\"format\": 3", "expected 1 to 2"},
         {"\"limbs\": [", "\"limbs\": [[0, 1], ", "channels; the skeleton needs"},
         {"\"nodes\": [", "\"nodes\": [7, ", "node 0"},
         {"\"name\": \"input\",\n   \"op\": \"input\",\n   \"inputs\": [],\n   \"channels\": 3",

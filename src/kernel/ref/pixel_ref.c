@@ -6,29 +6,19 @@
 #include "kernel/family.h"
 
 #include "kernel/integers.h"
-
-#include <math.h>
+#include "kernel/ref/activate.h"
 
 enum {
     SUM_CHANNELS = 64, /* channels summed at once */
     SUM_PIXELS = 256   /* pixels summed in float */
 };
 
-static float activate(enum activation act, float x)
-{
-    switch (act) {
-    case ACT_RELU: return x < 0.0F ? 0.0F : x;
-    case ACT_SIGMOID: return 1.0F / (1.0F + expf(-x));
-    case ACT_TANH: return tanhf(x);
-    default: return x;
-    }
-}
-
 /* act'(.) from the activated value. */
 static float slope_of(enum activation act, float y)
 {
     switch (act) {
     case ACT_RELU: return y > 0.0F ? 1.0F : 0.0F;
+    case ACT_RELU6: return y > 0.0F && y < 6.0F ? 1.0F : 0.0F;
     case ACT_SIGMOID: return y * (1.0F - y);
     case ACT_TANH: return 1.0F - y * y;
     default: return 1.0F;
@@ -214,6 +204,41 @@ static void copy(const float *x, int x_pitch, bool accumulate, float *y, int y_p
     }
 }
 
+static void prelu(const float *x, int x_pitch, const float *slope, float *y, int y_pitch,
+                  size_t n_pixels, int channels)
+{
+    for (size_t p = 0; p < n_pixels; p++) {
+        const float *in = x + p * (size_t)x_pitch;
+        float *out = y + p * (size_t)y_pitch;
+        for (int k = 0; k < channels; k++)
+            out[k] = in[k] > 0.0F ? in[k] : slope[k] * in[k];
+    }
+}
+
+static void prelu_back(const float *x, int x_pitch, const float *slope, const float *dy,
+                       int dy_pitch, bool accumulate, float *dx, int dx_pitch, float *sum,
+                       size_t n_pixels, int channels)
+{
+    for (int first = 0; first < channels; first += SUM_CHANNELS) {
+        const int n = smaller(channels - first, SUM_CHANNELS);
+        double total[SUM_CHANNELS] = {0};
+        for (size_t p = 0; p < n_pixels; p++) {
+            const float *in = x + p * (size_t)x_pitch + first;
+            const float *grad = dy + p * (size_t)dy_pitch + first;
+            float *out = dx ? dx + p * (size_t)dx_pitch + first : NULL;
+            for (int k = 0; k < n; k++) {
+                const bool below = !(in[k] > 0.0F);
+                const float value = below ? grad[k] * slope[first + k] : grad[k];
+                total[k] += below ? (double)grad[k] * (double)in[k] : 0.0;
+                if (out)
+                    out[k] = accumulate ? out[k] + value : value;
+            }
+        }
+        for (int k = 0; k < n; k++)
+            sum[first + k] += (float)total[k];
+    }
+}
+
 void pixel_init_ref(struct kernels *k)
 {
     k->channel_sums = channel_sums;
@@ -225,4 +250,6 @@ void pixel_init_ref(struct kernels *k)
     k->add = add;
     k->mul = mul;
     k->copy = copy;
+    k->prelu = prelu;
+    k->prelu_back = prelu_back;
 }

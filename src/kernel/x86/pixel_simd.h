@@ -317,6 +317,7 @@ INLINE vec activate_back(enum activation kind, vec y, vec grad)
     const vec one = vec_set(1.0F);
     switch (kind) {
     case ACT_RELU: return where_positive(y, grad);
+    case ACT_RELU6: return where_positive(vec_sub(vec_set(6.0F), y), where_positive(y, grad));
     case ACT_SIGMOID: return vec_mul(grad, vec_mul(y, vec_sub(one, y)));
     case ACT_TANH: return vec_mul(grad, vec_sub(one, vec_mul(y, y)));
     default: return grad;

@@ -82,6 +82,7 @@ INLINE vec activate(enum activation act, vec x)
 {
     switch (act) {
     case ACT_RELU: return vec_relu(x);
+    case ACT_RELU6: return vec_at_most(6.0F, vec_relu(x));
     case ACT_SIGMOID: return sigmoid(x);
     case ACT_TANH: return hyperbolic_tangent(x);
     default: return x;
