@@ -15,6 +15,7 @@ struct compile_options {
     const struct ranges *ranges; /* kept inside for --rebuild; NULL: none */
     const char *report;          /* JSON, kept inside; NULL: none */
     const char *model_path;      /* file of the model, kept inside for --rebuild; NULL: none */
+    struct seal_key *key;        /* seals the file (io/seal.h); NULL: plain */
 };
 
 /* Bytes of an engine, for engine_open_memory(); 64-byte aligned, to be freed with free(). */
