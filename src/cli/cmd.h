@@ -10,6 +10,7 @@ extern const struct verb cmd_evaluate;
 extern const struct verb cmd_help;
 extern const struct verb cmd_inference;
 extern const struct verb cmd_inspect;
+extern const struct verb cmd_prune;
 extern const struct verb cmd_sample_calibration_images;
 extern const struct verb cmd_train;
 extern const struct verb cmd_version;

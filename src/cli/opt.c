@@ -193,7 +193,8 @@ static int store(struct parser *p, const struct option *o, const char *text)
         err = check_range(p, o, text, number);
         break;
     case OPTION_LIST:
-    case OPTION_INTEGERS: err = list_add(at, text); break;
+    case OPTION_INTEGERS:
+    case OPTION_WORDS: err = list_add(at, text); break;
     }
     return err;
 }
@@ -202,6 +203,17 @@ static int need_value(const struct parser *p, const struct option *o)
 {
     return error_set(BPNET_EUSAGE, "%s: --%s needs a value: %s", p->verb, o->name,
                      o->value ? o->value : "VALUE");
+}
+
+/* Whether an option that has one value takes the next argument, too. */
+static bool takes_more(const struct parser *p, const struct option *o)
+{
+    int64_t number;
+    if (p->next == p->argc)
+        return false;
+    const char *arg = p->argv[p->next];
+    return (o->type == OPTION_INTEGERS && parse_integer(arg, &number)) ||
+           (o->type == OPTION_WORDS && arg[0] != '-');
 }
 
 /* The option `o` was named by argv[next - 1]; `inline_value` follows its '=', or is NULL. */
@@ -219,9 +231,7 @@ static int take_option(struct parser *p, const struct option *o, const char *inl
     if (p->next == p->argc || find_option(p, p->argv[p->next], &ignored))
         return need_value(p, o);
     int err = store(p, o, p->argv[p->next++]);
-    int64_t number;
-    while (err == 0 && o->type == OPTION_INTEGERS && p->next < p->argc &&
-           parse_integer(p->argv[p->next], &number))
+    while (err == 0 && takes_more(p, o))
         err = store(p, o, p->argv[p->next++]);
     return err;
 }
@@ -285,7 +295,7 @@ void opt_free(void *values, struct text_list *operands, const struct option_tabl
 {
     const struct option *o;
     for (size_t i = 0; (o = option_at(tables, n_tables, i)); i++) {
-        if (o->type == OPTION_LIST || o->type == OPTION_INTEGERS) {
+        if (o->type == OPTION_LIST || o->type == OPTION_INTEGERS || o->type == OPTION_WORDS) {
             struct text_list *list =
                 (struct text_list *)(void *)((unsigned char *)values + o->offset);
             free(list->items);

@@ -21,6 +21,7 @@ enum option_type {
     OPTION_NUMBER,   /* double */
     OPTION_LIST,     /* struct text_list: may be repeated */
     OPTION_INTEGERS, /* struct text_list: takes every whole number that follows */
+    OPTION_WORDS,    /* struct text_list: takes everything up to the next option */
 };
 
 struct text_list {
