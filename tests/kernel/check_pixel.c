@@ -62,6 +62,7 @@ static double activated(enum activation act, double x, double *error)
 {
     switch (act) {
     case ACT_RELU: return x < 0.0 ? 0.0 : x;
+    case ACT_RELU6: return x < 0.0 ? 0.0 : x > 6.0 ? 6.0 : x;
     case ACT_SIGMOID:
     case ACT_TANH: {
         const double y = act == ACT_TANH ? tanh(x) : 1.0 / (1.0 + exp(-x));
@@ -226,6 +227,7 @@ static double slope(enum activation act, double y)
 {
     switch (act) {
     case ACT_RELU: return y > 0.0 ? 1.0 : 0.0;
+    case ACT_RELU6: return y > 0.0 && y < 6.0 ? 1.0 : 0.0;
     case ACT_SIGMOID: return y * (1.0 - y);
     case ACT_TANH: return 1.0 - y * y;
     default: return 1.0;

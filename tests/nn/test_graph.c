@@ -157,7 +157,7 @@ static void test_refusals(void **state)
     g.nodes[7].dilation = 2;
     expect(&g, "node 'pool': dilation 2; a pooling has 1");
     g.nodes[8].channels = 1;
-    expect(&g, "node 'up': 1 channels, its input has 19");
+    expect(&g, "node 'up': 1 channels, its input 'pool' has 19");
     g.outputs[1] = 0;
     expect(&g, "output 1 is node 0, expected one of 1 to 8");
     g.outputs[1] = 9;
