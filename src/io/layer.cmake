@@ -11,7 +11,9 @@ else()
   pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
   target_link_libraries(bpnet_io PUBLIC PkgConfig::SODIUM)
 endif()
-set_source_files_properties(${not_used} PROPERTIES HEADER_FILE_ONLY ON)
+get_target_property(sources bpnet_io SOURCES)
+list(REMOVE_ITEM sources ${not_used})
+set_target_properties(bpnet_io PROPERTIES SOURCES "${sources}")
 target_link_libraries(bpnet_io PUBLIC PkgConfig::JANSSON JPEG::JPEG PNG::PNG PkgConfig::PROTOBUF_C)
 
 # proto/<name>.proto becomes "<name>.pb-c.h" and its code, which is not ours to warn about.

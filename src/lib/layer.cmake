@@ -5,8 +5,11 @@ if(BPNET_IMAGES)
   set(BPNET_PC_REQUIRES "libjpeg libpng")
 endif()
 
-file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/shared.c "typedef int bpnet_shared_needs_a_file;\n")
-add_library(bpnet_shared SHARED ${CMAKE_CURRENT_BINARY_DIR}/shared.c)
+# Sealed files are for the program: in every build the library comes with the stand-in, which says
+# so, and not with libsodium. Objects come before what the linker finds in archives.
+add_library(bpnet_seal_none OBJECT io/seal_none.c)
+target_include_directories(bpnet_seal_none PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+add_library(bpnet_shared SHARED $<TARGET_OBJECTS:bpnet_seal_none>)
 target_link_libraries(bpnet_shared PRIVATE
   -Wl,--as-needed -Wl,--whole-archive bpnet_lib -Wl,--no-whole-archive)
 target_include_directories(bpnet_shared INTERFACE ${PROJECT_SOURCE_DIR}/include)
@@ -23,12 +26,13 @@ if(NOT BPNET_SANITIZE)
   add_custom_command(
     OUTPUT ${archive}
     COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -o libbpnet.o
+            $<TARGET_OBJECTS:bpnet_seal_none>
             -Wl,--whole-archive $<TARGET_FILE:bpnet_lib> -Wl,--no-whole-archive
             -Wl,--start-group ${archives} -Wl,--end-group
     COMMAND ${CMAKE_OBJCOPY} --localize-hidden libbpnet.o
     COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
     COMMAND ${CMAKE_AR} rcs ${archive} libbpnet.o
-    DEPENDS bpnet_lib ${layers} VERBATIM)
+    DEPENDS bpnet_lib bpnet_seal_none ${layers} COMMAND_EXPAND_LISTS VERBATIM)
   add_custom_target(bpnet_static ALL DEPENDS ${archive})
   install(FILES ${archive} DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
