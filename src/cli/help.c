@@ -41,11 +41,23 @@ static void wrap(FILE *out, const char *text, int at, int indent)
     fputc('\n', out);
 }
 
-/* "-m, --model_filename FILE" */
-static void print_names(struct str *s, const struct option *o)
+/* The option's short name, unless a verb's own table `taken` (NULL: none) has it for another. */
+static const char *short_name(const struct option *o, const struct option_table *taken)
 {
-    if (o->short_name)
-        str_printf(s, "-%s, ", o->short_name);
+    for (size_t i = 0; taken && o->short_name && i < taken->n; i++) {
+        const char *other = taken->options[i].short_name;
+        if (other && strcmp(other, o->short_name) == 0)
+            return NULL;
+    }
+    return o->short_name;
+}
+
+/* "-m, --model_filename FILE" */
+static void print_names(struct str *s, const struct option *o, const struct option_table *taken)
+{
+    const char *letter = short_name(o, taken);
+    if (letter)
+        str_printf(s, "-%s, ", letter);
     else
         str_append(s, "    ");
     str_printf(s, "--%s", o->name);
@@ -65,13 +77,14 @@ static void print_meaning(struct str *s, const struct option *o)
         str_printf(s, " (default: %s)", o->preset);
 }
 
-static void print_options(FILE *out, const char *title, const struct option_table *table)
+static void print_options(FILE *out, const char *title, const struct option_table *table,
+                          const struct option_table *taken)
 {
     struct str left = {0}, right = {0};
     int widest = 0;
     for (size_t i = 0; i < table->n; i++) {
         str_clear(&left);
-        print_names(&left, &table->options[i]);
+        print_names(&left, &table->options[i], taken);
         const int width = (int)left.length;
         if (!table->options[i].no_effect && width > widest && width <= WIDEST_LEFT)
             widest = width;
@@ -82,7 +95,7 @@ static void print_options(FILE *out, const char *title, const struct option_tabl
             continue;
         str_clear(&left);
         str_clear(&right);
-        print_names(&left, &table->options[i]);
+        print_names(&left, &table->options[i], taken);
         print_meaning(&right, &table->options[i]);
         const int width = (int)left.length;
         fprintf(out, "  %s", str_text(&left));
@@ -133,10 +146,10 @@ void help_print_verb(FILE *out, const struct verb *verb)
         wrap(out, e[1], 6, 6);
     }
     if (verb->options.n)
-        print_options(out, "Options", &verb->options);
+        print_options(out, "Options", &verb->options, NULL);
     if (verb->brief)
         return;
-    print_options(out, "Common options", &common_options);
+    print_options(out, "Common options", &common_options, &verb->options);
     struct str ignored = {0};
     list_without_effect(&ignored, &verb->options);
     list_without_effect(&ignored, &common_options);
@@ -180,17 +193,19 @@ static void man_title(FILE *out, const char *name, const char *summary)
     roff_line(out, "", summary);
 }
 
-static void man_options(FILE *out, const char *title, const struct option_table *table)
+static void man_options(FILE *out, const char *title, const struct option_table *table,
+                        const struct option_table *taken)
 {
     struct str text = {0};
     fprintf(out, ".SH %s\n", title);
     for (size_t i = 0; i < table->n; i++) {
         const struct option *o = &table->options[i];
+        const char *letter = short_name(o, taken);
         fputs(".TP\n", out);
-        if (o->short_name) {
+        if (letter) {
             fputs("\\fB", out);
             str_clear(&text);
-            str_printf(&text, "-%s", o->short_name);
+            str_printf(&text, "-%s", letter);
             roff(out, str_text(&text));
             fputs("\\fR, ", out);
         }
@@ -246,7 +261,7 @@ void help_print_man(FILE *out, const struct verb *const *verbs)
         roff_line(out, ".TP\n.B ", (*v)->name);
         roff_line(out, "", (*v)->summary);
     }
-    man_options(out, "COMMON OPTIONS", &common_options);
+    man_options(out, "COMMON OPTIONS", &common_options, NULL);
     fputs(".SH ENVIRONMENT\n.TP\n.B BPNET_MODEL\nthe model that is used when none is named\n", out);
     man_exit_status(out);
     fputs(".SH SEE ALSO\n", out);
@@ -271,9 +286,9 @@ void help_print_verb_man(FILE *out, const struct verb *verb)
     }
     roff_line(out, "\n.SH DESCRIPTION\n", verb->description);
     if (verb->options.n)
-        man_options(out, "OPTIONS", &verb->options);
+        man_options(out, "OPTIONS", &verb->options, NULL);
     if (!verb->brief)
-        man_options(out, "COMMON OPTIONS", &common_options);
+        man_options(out, "COMMON OPTIONS", &common_options, &verb->options);
     if (verb->examples)
         fputs(".SH EXAMPLES\n", out);
     for (const char *const *e = verb->examples; e && e[0]; e += 2) {
