@@ -7,15 +7,9 @@
 #define DEPLOY_CALIBRATE_H
 
 #include "base/workers.h"
+#include "deploy/clip.h"
 #include "deploy/network.h"
 #include "deploy/ranges.h"
-
-enum calibration_algorithm {
-    CALIBRATE_ENTROPY, /* least Kullback-Leibler divergence (spec 12.5) */
-    CALIBRATE_MAX,
-    CALIBRATE_PERCENTILE,
-    CALIBRATE_MSE /* least squared error of the rounded values */
-};
 
 /* The next picture as (h, w, 3) RGB bytes into `pixels`: 1, 0 at the end, or an error code. */
 typedef int (*calibration_feed)(void *ctx, uint8_t *pixels);
