@@ -32,3 +32,11 @@ void hash_finish(struct hash *h, char hex[HASH_HEX_SIZE])
              (uint64_t)sum.low64);
     XXH3_freeState((XXH3_state_t *)h);
 }
+
+/* Both lengths are digests of one state. */
+uint64_t hash_finish64(struct hash *h)
+{
+    const uint64_t sum = h ? XXH3_64bits_digest((XXH3_state_t *)h) : 0;
+    XXH3_freeState((XXH3_state_t *)h);
+    return sum;
+}

@@ -14,5 +14,6 @@ struct hash;
 struct hash *hash_open(void); /* NULL when memory ran out */
 void hash_add(struct hash *h, const void *bytes, size_t n);
 void hash_finish(struct hash *h, char hex[HASH_HEX_SIZE]); /* frees h */
+uint64_t hash_finish64(struct hash *h); /* hash64() of all pieces in a row; frees h, NULL: 0 */
 
 #endif

@@ -239,17 +239,21 @@ static int check_names(const char *path, const char *kind, const struct section 
     return BPNET_OK;
 }
 
-/* Returns the size of the whole. */
+static uint8_t *head_entry(uint8_t *head, size_t index)
+{
+    return head + HEADER_SIZE + index * ENTRY_SIZE;
+}
+
+/* All but the checksums; returns the size of the whole. */
 static uint64_t compose_head(uint8_t *head, size_t head_size, const char *kind,
                              const struct section *sections, size_t n)
 {
     uint64_t offset = head_size;
     for (size_t i = 0; i < n; i++) {
-        uint8_t *entry = head + HEADER_SIZE + i * ENTRY_SIZE;
+        uint8_t *entry = head_entry(head, i);
         memcpy(entry, sections[i].name, strlen(sections[i].name));
         store64(entry + 24, offset);
         store64(entry + 32, sections[i].size);
-        store64(entry + 40, hash64(sections[i].bytes, sections[i].size));
         offset += round_up(sections[i].size);
     }
     memcpy(head, magic, sizeof(magic));
@@ -257,8 +261,13 @@ static uint64_t compose_head(uint8_t *head, size_t head_size, const char *kind,
     store32(head + 12, (uint32_t)n);
     store64(head + 16, offset);
     memcpy(head + 32, kind, strlen(kind));
-    store64(head + 24, hash64(head + CHECKED_FROM, head_size - CHECKED_FROM));
     return offset;
+}
+
+/* When the sections' checksums are in place. */
+static void finish_head(uint8_t *head, size_t head_size)
+{
+    store64(head + 24, hash64(head + CHECKED_FROM, head_size - CHECKED_FROM));
 }
 
 int container_write(const char *path, const char *kind, const struct section *sections,
@@ -272,6 +281,9 @@ int container_write(const char *path, const char *kind, const struct section *se
     if (!head)
         return error_set(BPNET_ENOMEM, "%s: no memory for its header", path);
     const uint64_t size = compose_head(head, head_size, kind, sections, n_sections);
+    for (size_t i = 0; i < n_sections; i++)
+        store64(head_entry(head, i) + 40, hash64(sections[i].bytes, sections[i].size));
+    finish_head(head, head_size);
     struct sink out = {.seal = NULL};
     if ((error = outfile_open(&out.file, path)) < 0)
         goto done;
@@ -287,4 +299,111 @@ done:
     outfile_abort(&out.file);
     free(head);
     return error;
+}
+
+/* ---- writing piece by piece -------------------------------------------------------------- */
+
+struct container_writer {
+    struct outfile file;
+    uint8_t *head;
+    size_t head_size, n_sections;
+    size_t current; /* the section being written */
+    uint64_t left;  /* bytes that it misses */
+    struct hash *hash;
+};
+
+/* Go to the next section that takes bytes, or to the end. */
+static int advance(struct container_writer *w, bool begin)
+{
+    static const uint8_t zeros[ALIGNMENT];
+    while (w->current < w->n_sections && (begin || w->left == 0)) {
+        if (!begin) {
+            uint8_t *entry = head_entry(w->head, w->current);
+            const uint64_t size = load64(entry + 32);
+            store64(entry + 40, hash_finish64(w->hash));
+            w->hash = NULL;
+            w->current++;
+            const int error = outfile_write(&w->file, zeros, round_up(size) - size);
+            if (error < 0 || w->current == w->n_sections)
+                return error;
+        }
+        begin = false;
+        w->left = load64(head_entry(w->head, w->current) + 32);
+        if (!(w->hash = hash_open()))
+            return error_set(BPNET_ENOMEM, "%s: no memory for a checksum", w->file.path);
+    }
+    return BPNET_OK;
+}
+
+int container_writer_open(struct container_writer **out, const char *path, const char *kind,
+                          const struct section *sections, size_t n_sections)
+{
+    *out = NULL;
+    int error = check_names(path, kind, sections, n_sections);
+    if (error < 0)
+        return error;
+    struct container_writer *w = calloc(1, sizeof(*w));
+    const size_t head_size = HEADER_SIZE + n_sections * ENTRY_SIZE;
+    uint8_t *head = calloc(1, head_size);
+    if (!w || !head) {
+        free(w);
+        free(head);
+        return error_set(BPNET_ENOMEM, "%s: no memory for its header", path);
+    }
+    w->head = head;
+    w->head_size = head_size;
+    w->n_sections = n_sections;
+    compose_head(head, head_size, kind, sections, n_sections);
+    if ((error = outfile_open(&w->file, path)) < 0 ||
+        (error = outfile_write(&w->file, head, head_size)) < 0 || (error = advance(w, true)) < 0) {
+        container_writer_close(w);
+        return error;
+    }
+    *out = w;
+    return BPNET_OK;
+}
+
+int container_writer_put(struct container_writer *w, const void *bytes, size_t n)
+{
+    const uint8_t *at = bytes;
+    while (n > 0) {
+        if (w->current == w->n_sections)
+            return error_set(BPNET_EUSAGE, "%s: %zu bytes more than its sections take",
+                             w->file.path, n);
+        const size_t part = n < w->left ? n : (size_t)w->left;
+        hash_add(w->hash, at, part);
+        int error = outfile_write(&w->file, at, part);
+        w->left -= part;
+        at += part;
+        n -= part;
+        if (error == BPNET_OK)
+            error = advance(w, false);
+        if (error < 0)
+            return error;
+    }
+    return BPNET_OK;
+}
+
+int container_writer_commit(struct container_writer *w)
+{
+    if (w->current < w->n_sections)
+        return error_set(BPNET_EUSAGE,
+                         "%s: section '%s' is not complete: %" PRIu64 " bytes missing",
+                         w->file.path, (const char *)head_entry(w->head, w->current), w->left);
+    finish_head(w->head, w->head_size);
+    if (fseek(w->file.stream, 0, SEEK_SET) != 0)
+        return error_set_errno(BPNET_EIO, "%s: cannot go back to write its header", w->file.path);
+    const int error = outfile_write(&w->file, w->head, w->head_size);
+    return error < 0 ? error : outfile_commit(&w->file);
+}
+
+void container_writer_close(struct container_writer *w)
+{
+    if (!w)
+        return;
+    if (w->hash)
+        hash_finish64(w->hash);
+    outfile_abort(&w->file);
+    free(w->head);
+    free(w);
 }

@@ -72,4 +72,16 @@ struct section {
 int container_write(const char *path, const char *kind, const struct section *sections,
                     size_t n_sections, struct seal_key *key);
 
+/*
+ * The same for what does not fit into memory: sizes are told first (`bytes` of the sections is not
+ * used), the bytes of all sections follow in order in any portions. Never sealed, and only to
+ * files. BPNET_EUSAGE at the commit when sections are not complete.
+ */
+struct container_writer;
+int container_writer_open(struct container_writer **out, const char *path, const char *kind,
+                          const struct section *sections, size_t n_sections);
+int container_writer_put(struct container_writer *w, const void *bytes, size_t n);
+int container_writer_commit(struct container_writer *w);
+void container_writer_close(struct container_writer *w); /* not committed: leaves nothing; NULL */
+
 #endif

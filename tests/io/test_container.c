@@ -211,10 +211,65 @@ static void test_writing_fails_with_a_reason(void **state)
                      BPNET_ECREATE);
 }
 
+/* In portions of any size, sections of no bytes included: the same file as in one go. */
+static void test_pieces(void **state)
+{
+    (void)state;
+    static const struct section five[] = {{"none", NULL, 0},
+                                          {"graph", graph, sizeof(graph) - 1},
+                                          {"nothing", NULL, 0},
+                                          {"weights", weights, sizeof(weights)},
+                                          {"end", NULL, 0}};
+    write_it();
+    uint8_t all[sizeof(graph) - 1 + sizeof(weights)];
+    memcpy(all, graph, sizeof(graph) - 1);
+    memcpy(all + sizeof(graph) - 1, weights, sizeof(weights));
+    assert_int_equal(container_write(scratch_path("whole"), "model", five, 5, NULL), BPNET_OK);
+    size_t size, other;
+    char *whole = scratch_read(scratch_path("whole"), &size);
+    for (size_t portion = 1; portion < sizeof(all) + 10; portion += 31) {
+        struct container_writer *w;
+        assert_int_equal(container_writer_open(&w, scratch_path("pieces"), "model", five, 5), 0);
+        for (size_t at = 0; at < sizeof(all); at += portion) {
+            const size_t left = sizeof(all) - at;
+            assert_int_equal(container_writer_put(w, all + at, left < portion ? left : portion), 0);
+        }
+        assert_int_equal(container_writer_commit(w), BPNET_OK);
+        container_writer_close(w);
+        char *pieces = scratch_read(scratch_path("pieces"), &other);
+        assert_int_equal(size, other);
+        assert_memory_equal(whole, pieces, size);
+        free(pieces);
+    }
+    free(whole);
+}
+
+static void test_pieces_wrong(void **state)
+{
+    (void)state;
+    struct container_writer *w;
+    write_it();
+    const int before = scratch_count();
+    assert_int_equal(container_writer_open(&w, scratch_path("bad"), "model", sections, 3), 0);
+    assert_int_equal(container_writer_put(w, weights, 300), BPNET_OK);
+    assert_int_equal(container_writer_commit(w), BPNET_EUSAGE);
+    assert_message("bad: section 'weights' is not complete: 13 bytes missing");
+    assert_int_equal(container_writer_put(w, weights, 14), BPNET_EUSAGE);
+    assert_message("bad: 1 bytes more than its sections take");
+    container_writer_close(w);
+    assert_int_equal(scratch_count(), before);
+    assert_int_equal(container_writer_open(&w, "/proc/none/bad", "model", sections, 3),
+                     BPNET_ECREATE);
+    assert_null(w);
+    container_writer_close(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_pieces_wrong),
         cmocka_unit_test(test_layout),
         cmocka_unit_test(test_no_bit_changes_unnoticed),
         cmocka_unit_test(test_lies_with_good_checksums),
