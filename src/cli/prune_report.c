@@ -27,7 +27,7 @@ static size_t node_parameters(const struct graph *g, int node)
 static int row_of(const struct graph *g, const int *rows, int node)
 {
     const struct node *n = &g->nodes[node];
-    if (node_is_scored(g, n) || n->n_inputs == 0 || node_relation(g, n) != CHANNELS_PASSED)
+    if (node_is_scored(n) || n->n_inputs == 0 || node_relation(g, n) != CHANNELS_PASSED)
         return -1;
     return rows[n->inputs[0]];
 }

@@ -10,20 +10,32 @@
 
 /* One row per operation; a new operation is a new row. */
 static const enum channel_relation relations[OP_COUNT] = {
-    [OP_INPUT] = CHANNELS_GIVEN,  [OP_CONV] = CHANNELS_MADE,       [OP_NORM] = CHANNELS_PASSED,
-    [OP_ACT] = CHANNELS_PASSED,   [OP_ADD] = CHANNELS_JOINED,      [OP_MUL] = CHANNELS_JOINED,
-    [OP_CONCAT] = CHANNELS_LINED, [OP_MAX_POOL] = CHANNELS_PASSED, [OP_UPSAMPLE2] = CHANNELS_PASSED,
+    [OP_INPUT] = CHANNELS_GIVEN,      [OP_CONV] = CHANNELS_MADE,
+    [OP_NORM] = CHANNELS_PASSED,      [OP_ACT] = CHANNELS_PASSED,
+    [OP_ADD] = CHANNELS_JOINED,       [OP_MUL] = CHANNELS_JOINED,
+    [OP_CONCAT] = CHANNELS_LINED,     [OP_MAX_POOL] = CHANNELS_PASSED,
+    [OP_UPSAMPLE2] = CHANNELS_PASSED, [OP_AVG_POOL] = CHANNELS_PASSED,
+    [OP_RESIZE] = CHANNELS_PASSED,    [OP_PRELU] = CHANNELS_PASSED,
 };
+
+static bool is_grouped(const struct node *n)
+{
+    return n->op == OP_CONV && n->groups > 1;
+}
+
+static bool is_depthwise(const struct graph *g, const struct node *n)
+{
+    return is_grouped(n) && n->groups == n->channels &&
+           n->groups == g->nodes[n->inputs[0]].channels;
+}
 
 enum channel_relation node_relation(const struct graph *g, const struct node *n)
 {
-    (void)g;
-    return relations[n->op];
+    return is_depthwise(g, n) ? CHANNELS_PASSED : relations[n->op];
 }
 
-bool node_is_scored(const struct graph *g, const struct node *n)
+bool node_is_scored(const struct node *n)
 {
-    (void)g;
     return n->op == OP_CONV;
 }
 
@@ -119,6 +131,10 @@ static void mark_whole(struct channel_groups *s, const struct graph *g, const bo
             keep_whole(s, i, WHOLE_EXCLUDED);
         if (node_relation(g, &g->nodes[i]) == CHANNELS_GIVEN)
             keep_whole(s, i, WHOLE_INPUT);
+        if (is_grouped(&g->nodes[i]) && !is_depthwise(g, &g->nodes[i])) {
+            keep_whole(s, i, WHOLE_GROUPED);
+            keep_whole(s, g->nodes[i].inputs[0], WHOLE_GROUPED);
+        }
     }
     spread_whole(s, g);
 }

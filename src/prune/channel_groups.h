@@ -23,7 +23,7 @@ enum whole_reason {
 enum channel_relation {
     CHANNELS_GIVEN,  /* the input */
     CHANNELS_MADE,   /* filters of its own */
-    CHANNELS_PASSED, /* channel k is made of channel k */
+    CHANNELS_PASSED, /* channel k is made of channel k: depthwise convolutions, too */
     CHANNELS_JOINED, /* the same, of several inputs */
     CHANNELS_LINED   /* those of the inputs, one after another */
 };
@@ -31,7 +31,7 @@ enum channel_relation {
 enum channel_relation node_relation(const struct graph *g, const struct node *n);
 
 /* Whether a node's kernel counts in scores: convolutions, depthwise ones too. */
-bool node_is_scored(const struct graph *g, const struct node *n);
+bool node_is_scored(const struct node *n);
 
 struct channel_group {
     int channels;

@@ -90,8 +90,7 @@ static int score_node(double *out, const struct pruner *p, int node)
 
 static bool is_member(const struct pruner *p, int node, int group)
 {
-    const struct graph *g = &p->model->graph;
-    return p->groups.of[node] == group && node_is_scored(g, &g->nodes[node]);
+    return p->groups.of[node] == group && node_is_scored(&p->model->graph.nodes[node]);
 }
 
 static int score_group(struct pruner *p, int group)

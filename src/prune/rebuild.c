@@ -19,6 +19,8 @@ int rebuild_graph(struct graph *out, const struct graph *g, const int *count)
     for (int i = 0; i < g->n_nodes && err >= 0; i++) {
         struct node n = g->nodes[i];
         n.channels = count[i];
+        if (n.op == OP_CONV && node_relation(g, &g->nodes[i]) == CHANNELS_PASSED)
+            n.groups = count[i]; /* depthwise */
         err = graph_add(&copy, &n);
     }
     if (err >= 0)
