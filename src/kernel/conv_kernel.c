@@ -13,6 +13,7 @@ const struct conv_kernel *const conv_kernels[] = {
 #if defined(__x86_64__)
     &conv_f32_fast_avx2,
     &conv_f32_fast_avx512,
+    &conv_u8_dot_avx512vnni,
 #endif
     NULL,
 };

@@ -41,25 +41,10 @@ double ceiling_measure(enum cpu_level level)
         return 16.0 * SUMS * STEPS / bench_time(fma_avx512, &work);
     return 8.0 * SUMS * STEPS / bench_time(fma_avx2, &work);
 }
-
-double ceiling_of(enum cpu_level level, enum map_type in, bool weights_s8)
-{
-    (void)in;
-    (void)weights_s8;
-    return ceiling_measure(level);
-}
 #else
 double ceiling_measure(enum cpu_level level)
 {
     (void)level;
-    return 0.0;
-}
-
-double ceiling_of(enum cpu_level level, enum map_type in, bool weights_s8)
-{
-    (void)level;
-    (void)in;
-    (void)weights_s8;
     return 0.0;
 }
 #endif

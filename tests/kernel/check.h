@@ -93,7 +93,4 @@ double bench_time(void (*fn)(void *ctx), void *ctx);
 /* Multiply-accumulates per second that fused instructions of a level's width reach. */
 double ceiling_measure(enum cpu_level level);
 
-/* The same for the best instructions that a level has for a sort of map (see conv_kernel.h). */
-double ceiling_of(enum cpu_level level, enum map_type in, bool weights_s8);
-
 #endif

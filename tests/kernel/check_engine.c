@@ -8,6 +8,7 @@
 #include "check.h"
 
 #include "kernel/bf16.h"
+#include "kernel/ceiling.h"
 #include "kernel/conv_kernel.h"
 
 #include <math.h>
@@ -445,7 +446,7 @@ static void bench_kernel(const struct bench *bench, const struct conv_kernel *k,
     const double seconds = bench_time(bench_run, &b);
     const double macs = conv_macs(g) / (s->depthwise ? g->in_c : 1);
     const double rate = macs / seconds;
-    const double ceiling = ceiling_of(bench->level, s->in, k->weights == WEIGHT_S8);
+    const double ceiling = ceiling_macs(bench->level, s->in);
     printf("%3dx%-3d %3d -> %3d  %dx%d s%d d%d%s%s | %-24s | %9.1f us | %6.1f %3.0f %% |\n",
            g->in_h, g->in_w, g->in_c, g->out_c, g->kernel_h, g->kernel_w, g->stride, g->dilation,
            s->depthwise ? " dw" : "", s->adds ? " +" : "", k->name, seconds * 1e6, rate * 1e-9,
