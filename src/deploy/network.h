@@ -51,8 +51,8 @@ struct layer {
     /* CONV and pools: kernel, stride, dilation, padding; pitches are set by compile. */
     struct conv_geometry geometry;
     bool depthwise;
-    float *weights;          /* CONV: (KH, KW, CI, CO), or (KH, KW, C); norms folded; owned */
-    float *bias;             /* CONV: CO; owned */
+    float *weights; /* CONV: (KH, KW, CI, CO), or (KH, KW, C); norms folded; owned */
+    float *bias;    /* CONV: CO; owned. CONVERT: both NULL, or y = x * weights[c] + bias[c] */
     enum map_type precision; /* CONV: of its arithmetic: the type it reads */
     float *slopes;           /* ACT with a slope per channel; owned */
 };
@@ -80,7 +80,11 @@ void network_free(struct network *n); /* a zeroed one is allowed */
 void tensor_quantum(const struct network *n, int tensor, int channel, float *scale, int *zero,
                     float *shift);
 
-/* Where types meet that do not fit: insert CONVERT layers. Joint tensors' parts get one type. */
+/*
+ * Where types meet that do not fit: insert CONVERT layers. Joint tensors' parts get one type, pools
+ * of bytes the quantum of what they read. Compiling does this to a copy; doing it before is
+ * allowed. BPNET_EUSAGE names a tensor that has to be bytes and has no scale.
+ */
 int network_insert_converts(struct network *n);
 
 #endif

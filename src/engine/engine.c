@@ -14,8 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHARES = 4 /* pieces of a step's work per thread, so that no thread waits long */ };
-
 struct engine {
     struct container file;
     struct plan plan;
@@ -288,72 +286,24 @@ static struct map_view view_of(const struct engine_context *c, int32_t map)
 
 /* ---- running ----------------------------------------------------------------------------- */
 
-/* One step's work in one phase: items, in pieces that threads take. */
-struct job {
-    const struct engine_context *c;
-    const struct task *task;
-    struct step_maps maps;
-    int phase, n_items, n_pieces;
-};
-
-static void convolve(const struct job *job, int item0, int item1, unsigned thread)
-{
-    const struct task *t = job->task;
-    const struct engine_context *c = job->c;
-    const struct conv_call call = {
-        .shape = &t->shape,
-        .c = &t->constants,
-        .x = job->maps.in[0].data,
-        .add = job->maps.added.data,
-        .y = job->maps.out.data,
-        .workspace = c->workspace,
-        .scratch = c->scratch + thread * arena_round(c->engine->scratch),
-    };
-    t->kernel->run(&call, job->phase, item0, item1);
-}
-
-static void run_piece(void *ctx, size_t piece, unsigned thread)
-{
-    const struct job *job = ctx;
-    const int64_t n = job->n_items;
-    const int item0 = (int)(n * (int64_t)piece / job->n_pieces);
-    const int item1 = (int)(n * (int64_t)(piece + 1) / job->n_pieces);
-    if (job->task->kernel)
-        convolve(job, item0, item1, thread);
-    else
-        job->task->kind->rows(&job->c->engine->tables, job->task, &job->maps, item0, item1);
-}
-
-static void run_items(struct job *job, int n_items)
-{
-    const struct engine_context *c = job->c;
-    const int64_t most = c->threads > 1 ? (int64_t)c->threads * SHARES : 1;
-    job->n_items = n_items;
-    job->n_pieces = (int)(n_items < most ? n_items : most);
-    if (c->workers && job->n_pieces > 1)
-        workers_run(c->workers, (size_t)job->n_pieces, run_piece, job);
-    else if (n_items > 0)
-        for (int piece = 0; piece < job->n_pieces; piece++)
-            run_piece(job, (size_t)piece, 0);
-}
-
 static void run_step(const struct engine_context *c, int32_t index)
 {
     const struct task *t = &c->engine->tasks[index];
     const struct plan_step *s = t->plan;
-    struct job job = {.c = c, .task = t};
+    const struct step_team team = {
+        .tables = &c->engine->tables,
+        .workers = c->workers,
+        .threads = c->threads,
+        .workspace = c->workspace,
+        .scratch = c->scratch,
+        .scratch_stride = arena_round(c->engine->scratch),
+    };
+    struct step_maps maps = {.out = view_of(c, s->output)};
     for (int i = 0; i < t->kind->n_inputs; i++)
-        job.maps.in[i] = view_of(c, s->inputs[i]);
+        maps.in[i] = view_of(c, s->inputs[i]);
     if (s->added >= 0)
-        job.maps.added = view_of(c, s->added);
-    job.maps.out = view_of(c, s->output);
-    if (!t->kernel) {
-        run_items(&job, job.maps.out.h);
-        return;
-    }
-    const int n_phases = t->kernel->phases ? t->kernel->phases(&t->shape) : 1;
-    for (; job.phase < n_phases; job.phase++)
-        run_items(&job, t->kernel->items(&t->shape, job.phase));
+        maps.added = view_of(c, s->added);
+    step_run(&team, t, &maps);
 }
 
 static void take_pixels(const struct engine_context *c, const uint8_t *pixels)

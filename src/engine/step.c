@@ -76,6 +76,70 @@ const struct step_kind step_kinds[STEP_OPS] = {
     [STEP_UPSAMPLE2] = {"upsample2", 1, step_check_upsample2, upsample2_rows},
 };
 
+/* ---- running ----------------------------------------------------------------------------- */
+
+enum { SHARES = 4 /* pieces of a step's work per thread, so that no thread waits long */ };
+
+/* One step's work in one phase: items, in pieces that threads take. */
+struct job {
+    const struct step_team *team;
+    const struct task *task;
+    const struct step_maps *maps;
+    int phase, n_items, n_pieces;
+};
+
+static void run_piece(void *ctx, size_t piece, unsigned thread)
+{
+    const struct job *job = ctx;
+    const struct step_team *team = job->team;
+    const struct task *t = job->task;
+    const struct step_maps *m = job->maps;
+    const int64_t n = job->n_items;
+    const int item0 = (int)(n * (int64_t)piece / job->n_pieces);
+    const int item1 = (int)(n * (int64_t)(piece + 1) / job->n_pieces);
+    if (!t->kernel) {
+        t->kind->rows(team->tables, t, m, item0, item1);
+        return;
+    }
+    const struct conv_call call = {
+        .shape = &t->shape,
+        .c = &t->constants,
+        .x = m->in[0].data,
+        .add = m->added.data,
+        .y = m->out.data,
+        .workspace = team->workspace,
+        .scratch = team->scratch + thread * team->scratch_stride,
+    };
+    t->kernel->run(&call, job->phase, item0, item1);
+}
+
+static void run_items(struct job *job, int n_items)
+{
+    const struct step_team *team = job->team;
+    const int64_t most = team->threads > 1 ? (int64_t)team->threads * SHARES : 1;
+    job->n_items = n_items;
+    job->n_pieces = (int)(n_items < most ? n_items : most);
+    if (team->workers)
+        workers_run(team->workers, (size_t)job->n_pieces, run_piece, job);
+    else
+        for (int piece = 0; piece < job->n_pieces; piece++)
+            run_piece(job, (size_t)piece, 0);
+}
+
+void step_run(const struct step_team *team, const struct task *t, const struct step_maps *m)
+{
+    struct job job = {.team = team, .task = t, .maps = m};
+    if (!t->kernel) {
+        run_items(&job, m->out.h);
+        return;
+    }
+    const int n_phases = t->kernel->phases ? t->kernel->phases(&t->shape) : 1;
+    for (; job.phase < n_phases; job.phase++)
+        run_items(&job, t->kernel->items(&t->shape, job.phase));
+}
+
+/* ---- sizes ------------------------------------------------------------------------------- */
+
 size_t step_scratch(const struct task *t)
 {
     return t->kernel && t->kernel->scratch ? t->kernel->scratch(&t->shape) : 0;

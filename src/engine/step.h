@@ -5,6 +5,7 @@
 #ifndef ENGINE_STEP_H
 #define ENGINE_STEP_H
 
+#include "base/workers.h"
 #include "engine/plan.h"
 #include "kernel/conv_kernel.h"
 #include "kernel/map_ops.h"
@@ -55,6 +56,19 @@ extern const struct step_kind step_kinds[STEP_OPS];
  * BPNET_EUNSUPPORTED: a kernel that is unknown, or beyond this CPU.
  */
 int step_prepare(struct task *t, const struct step_check *c, int32_t index);
+
+/* Who runs a step, and the memory for it. */
+struct step_team {
+    const struct step_tables *tables;
+    struct workers *workers; /* NULL: this thread alone */
+    unsigned threads;
+    uint8_t *workspace;
+    uint8_t *scratch;
+    size_t scratch_stride; /* from one thread's to the next one's */
+};
+
+/* All rows; results do not depend on the team. */
+void step_run(const struct step_team *team, const struct task *t, const struct step_maps *m);
 
 /* Memory for a convolution: per thread, and per call; 0 for others. */
 size_t step_scratch(const struct task *t);

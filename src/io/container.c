@@ -270,6 +270,42 @@ static void finish_head(uint8_t *head, size_t head_size)
     store64(head + 24, hash64(head + CHECKED_FROM, head_size - CHECKED_FROM));
 }
 
+static void set_checksums(uint8_t *head, size_t head_size, const struct section *sections, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        store64(head_entry(head, i) + 40, hash64(sections[i].bytes, sections[i].size));
+    finish_head(head, head_size);
+}
+
+int container_compose(uint8_t **bytes, size_t *size, const char *kind,
+                      const struct section *sections, size_t n_sections)
+{
+    *bytes = NULL;
+    *size = 0;
+    const int error = check_names(kind, kind, sections, n_sections);
+    if (error < 0)
+        return error;
+    const size_t head_size = HEADER_SIZE + n_sections * ENTRY_SIZE;
+    size_t total = head_size;
+    for (size_t i = 0; i < n_sections; i++)
+        total += (size_t)round_up(sections[i].size);
+    uint8_t *file = aligned_alloc(ALIGNMENT, total);
+    if (!file)
+        return error_set(BPNET_ENOMEM, "no memory for a %s of %zu bytes", kind, total);
+    memset(file, 0, total);
+    compose_head(file, head_size, kind, sections, n_sections);
+    set_checksums(file, head_size, sections, n_sections);
+    uint8_t *at = file + head_size;
+    for (size_t i = 0; i < n_sections; i++) {
+        if (sections[i].size > 0)
+            memcpy(at, sections[i].bytes, sections[i].size);
+        at += round_up(sections[i].size);
+    }
+    *bytes = file;
+    *size = total;
+    return BPNET_OK;
+}
+
 int container_write(const char *path, const char *kind, const struct section *sections,
                     size_t n_sections, struct seal_key *key)
 {
@@ -281,9 +317,7 @@ int container_write(const char *path, const char *kind, const struct section *se
     if (!head)
         return error_set(BPNET_ENOMEM, "%s: no memory for its header", path);
     const uint64_t size = compose_head(head, head_size, kind, sections, n_sections);
-    for (size_t i = 0; i < n_sections; i++)
-        store64(head_entry(head, i) + 40, hash64(sections[i].bytes, sections[i].size));
-    finish_head(head, head_size);
+    set_checksums(head, head_size, sections, n_sections);
     struct sink out = {.seal = NULL};
     if ((error = outfile_open(&out.file, path)) < 0)
         goto done;

@@ -65,6 +65,10 @@ struct section {
     size_t size;
 };
 
+/* The bytes of such a file, 64-byte aligned; free(). */
+int container_compose(uint8_t **bytes, size_t *size, const char *kind,
+                      const struct section *sections, size_t n_sections);
+
 /*
  * Write a file in one go, atomically; sealed unless `key` is NULL. Names are of 1 to 23 bytes, each
  * used once.
