@@ -17,7 +17,7 @@ struct compilation {
     int *pitches;       /* per tensor, in elements */
     int *maps;          /* per tensor: its map in the plan */
     const struct conv_kernel **kernels; /* per layer: of a convolution */
-    struct plan plan;   /* tables are taken when all is known */
+    struct plan plan;                   /* tables are taken when all is known */
     struct str text;
     struct constants constants;
 };

@@ -216,14 +216,10 @@ static const struct {
     enum step_op op;
     int (*pack)(struct compilation *c, const struct layer *l, struct plan_step *s);
 } rows[LAYER_KINDS] = {
-    [LAYER_CONV] = {STEP_CONV, pack_conv},
-    [LAYER_CONVERT] = {STEP_CONVERT, pack_convert},
-    [LAYER_ADD] = {STEP_ADD, pack_add},
-    [LAYER_MUL] = {STEP_MUL, NULL},
-    [LAYER_ACT] = {STEP_ACT, pack_act},
-    [LAYER_MAX_POOL] = {STEP_MAX_POOL, NULL},
-    [LAYER_AVG_POOL] = {STEP_AVG_POOL, NULL},
-    [LAYER_UPSAMPLE2] = {STEP_UPSAMPLE2, NULL},
+    [LAYER_CONV] = {STEP_CONV, pack_conv},    [LAYER_CONVERT] = {STEP_CONVERT, pack_convert},
+    [LAYER_ADD] = {STEP_ADD, pack_add},       [LAYER_MUL] = {STEP_MUL, NULL},
+    [LAYER_ACT] = {STEP_ACT, pack_act},       [LAYER_MAX_POOL] = {STEP_MAX_POOL, NULL},
+    [LAYER_AVG_POOL] = {STEP_AVG_POOL, NULL}, [LAYER_UPSAMPLE2] = {STEP_UPSAMPLE2, NULL},
 };
 
 static int pack_step(struct compilation *c, const struct layer *l)

@@ -1,6 +1,6 @@
 /*
- * Where maps lie. A tensor lives from the layer that makes it to the last one that reads it; a joint
- * tensor from the first of its parts on. Tensors that do not live at one time share memory.
+ * Where maps lie. A tensor lives from the layer that makes it to the last one that reads it; a
+ * joint tensor from the first of its parts on. Tensors that do not live at one time share memory.
  */
 #include "deploy/compilation.h"
 
@@ -65,8 +65,7 @@ static int add_buffer(struct compilation *c, struct memplan *plan, int tensor, i
     const int64_t size = extent(c, tensor) + PLAN_TAIL;
     if (size > PLAN_MAX_MEMORY)
         return error_set(BPNET_ELIMIT, "tensor '%s' takes %lld bytes; an engine has %lld at most",
-                         c->net.tensors[tensor].name, (long long)size,
-                         (long long)PLAN_MAX_MEMORY);
+                         c->net.tensors[tensor].name, (long long)size, (long long)PLAN_MAX_MEMORY);
     return memplan_add(plan, (size_t)size, moment);
 }
 
@@ -137,9 +136,8 @@ int place_maps(struct compilation *c)
     size_t memory = 0;
     int *buffers = malloc(n * sizeof *buffers);
     c->plan.maps = calloc(n, sizeof *c->plan.maps);
-    int err = buffers && c->plan.maps
-                  ? BPNET_OK
-                  : error_set(BPNET_ENOMEM, "no memory to place %zu maps", n);
+    int err = buffers && c->plan.maps ? BPNET_OK
+                                      : error_set(BPNET_ENOMEM, "no memory to place %zu maps", n);
     for (size_t i = 0; i < n && err == BPNET_OK; i++)
         buffers[i] = -1;
     if (err == BPNET_OK && (err = plan_lives(c, &plan, buffers)) >= 0 &&

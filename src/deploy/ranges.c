@@ -184,21 +184,24 @@ int ranges_read(struct ranges *out, const char *path)
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-int ranges_write(const struct ranges *r, const char *path)
+void ranges_print(const struct ranges *r, struct str *out)
 {
-    struct outfile out;
-    int err = outfile_open(&out, path);
-    if (err < 0)
-        return err;
-    err = outfile_printf(&out, "%s\n", header);
-    for (size_t i = 0; i < r->n && err == 0; i++) {
+    str_printf(out, "%s\n", header);
+    for (size_t i = 0; i < r->n; i++) {
         const float scale = r->items[i].amax / STEPS;
         uint32_t bits;
         memcpy(&bits, &scale, sizeof(bits));
-        err = outfile_printf(&out, "%s: %08x\n", r->items[i].name, bits);
+        str_printf(out, "%s: %08x\n", r->items[i].name, bits);
     }
+}
+
+int ranges_write(const struct ranges *r, const char *path)
+{
+    struct str text = {0};
+    ranges_print(r, &text);
+    int err = str_status(&text);
     if (err == 0)
-        return outfile_commit(&out);
-    outfile_abort(&out);
+        err = file_write(path, text.text, text.length);
+    str_free(&text);
     return err;
 }

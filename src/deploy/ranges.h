@@ -6,6 +6,7 @@
 #ifndef DEPLOY_RANGES_H
 #define DEPLOY_RANGES_H
 
+#include "base/str.h"
 #include "nn/graph.h"
 
 #include <stddef.h>
@@ -32,5 +33,6 @@ void ranges_free(struct ranges *r);                                        /* ze
 int ranges_read(struct ranges *out, const char *path);
 int ranges_parse(struct ranges *out, const char *bytes, size_t size, const char *name);
 int ranges_write(const struct ranges *r, const char *path);
+void ranges_print(const struct ranges *r, struct str *out); /* the same text */
 
 #endif
