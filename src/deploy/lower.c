@@ -117,47 +117,75 @@ static int add_copy(struct lowering *l, int node, int from, const char *name)
 static struct conv_geometry geometry_of(const struct lowering *l, int index)
 {
     const struct node *n = node_at(l, index);
-    const int input = n->inputs[0];
-    const int h = l->hw[input][0], w = l->hw[input][1];
+    const int *in = l->hw[n->inputs[0]], *out = l->hw[index];
+    const struct window window = node_window(n, in);
     return (struct conv_geometry){
-        .in_h = h,
-        .in_w = w,
-        .in_c = node_at(l, input)->channels,
-        .out_h = l->hw[index][0],
-        .out_w = l->hw[index][1],
+        .in_h = in[0],
+        .in_w = in[1],
+        .in_c = node_at(l, n->inputs[0])->channels,
+        .out_h = out[0],
+        .out_w = out[1],
         .out_c = n->channels,
         .kernel_h = n->kernel,
         .kernel_w = n->kernel,
         .stride = n->stride,
         .dilation = n->dilation,
-        .pad_top = same_pad(h, n->kernel, n->stride, n->dilation),
-        .pad_left = same_pad(w, n->kernel, n->stride, n->dilation),
+        .pad_top = window.pad[0],
+        .pad_left = window.pad[1],
     };
 }
 
 /* ---- convolution, batch norm ------------------------------------------------------------- */
 
-static int lower_conv(struct lowering *l, int index)
+/* A convolution with zeroed weights and biases, which the caller fills. */
+static int add_conv(struct lowering *l, int index, bool depthwise, struct layer **added)
 {
-    const struct param *kernel = &l->model->params.list[node_at(l, index)->params[PARAM_KERNEL]];
-    const float *bias = param(l, index, PARAM_BIAS);
     struct layer conv = new_layer(l, index, LAYER_CONV);
     conv.geometry = geometry_of(l, index);
-    const size_t channels = (size_t)conv.geometry.out_c;
-    conv.weights = new_floats(kernel->count);
-    conv.bias = new_floats(channels);
-    int err = conv.weights && conv.bias ? BPNET_OK : BPNET_ENOMEM;
-    if (err == BPNET_OK) {
-        memcpy(conv.weights, param(l, index, PARAM_KERNEL), kernel->count * sizeof(float));
-        if (bias)
-            memcpy(conv.bias, bias, channels * sizeof(float));
-        err = add_layer(l, index, &conv);
-    }
+    conv.depthwise = depthwise;
+    conv.weights = new_floats((size_t)layer_macs_per_pixel(&conv) * (size_t)conv.geometry.out_c);
+    conv.bias = new_floats((size_t)conv.geometry.out_c);
+    const int err = conv.weights && conv.bias ? add_layer(l, index, &conv) : BPNET_ENOMEM;
     if (err < 0) {
         free(conv.weights);
         free(conv.bias);
+        return err;
     }
-    return err;
+    *added = &l->net->layers[l->net->n_layers - 1];
+    return BPNET_OK;
+}
+
+/* (KH, KW, CI / groups, CO) among the zeros of (KH, KW, CI, CO): engines have no groups. */
+static void spread_groups(const struct layer *conv, const float *w, int groups)
+{
+    const struct conv_geometry *g = &conv->geometry;
+    const int in_c = g->in_c / groups, out_c = g->out_c / groups;
+    for (int tap = 0; tap < g->kernel_h * g->kernel_w; tap++)
+        for (int i = 0; i < in_c; i++)
+            for (int j = 0; j < g->out_c; j++) {
+                const int from = j / out_c * in_c + i;
+                conv->weights[(size_t)(tap * g->in_c + from) * (size_t)g->out_c + (size_t)j] =
+                    w[(size_t)(tap * in_c + i) * (size_t)g->out_c + (size_t)j];
+            }
+}
+
+static int lower_conv(struct lowering *l, int index)
+{
+    const struct node *n = node_at(l, index);
+    const int in_c = node_at(l, n->inputs[0])->channels;
+    const bool depthwise = n->groups == in_c && n->channels == in_c && in_c > 1;
+    const float *w = param(l, index, PARAM_KERNEL), *bias = param(l, index, PARAM_BIAS);
+    struct layer *conv;
+    const int err = add_conv(l, index, depthwise, &conv);
+    if (err < 0)
+        return err;
+    if (depthwise || n->groups <= 1)
+        memcpy(conv->weights, w, l->model->params.list[n->params[PARAM_KERNEL]].count * sizeof *w);
+    else
+        spread_groups(conv, w, n->groups);
+    if (bias)
+        memcpy(conv->bias, bias, (size_t)n->channels * sizeof *bias);
+    return BPNET_OK;
 }
 
 /* y = x * scale + shift with the running statistics, in double. */
@@ -255,8 +283,8 @@ static int lower_mul(struct lowering *l, int index)
 static bool limits_of(enum activation act, float *low, float *high)
 {
     *low = 0.0F;
-    *high = INFINITY;
-    return act == ACT_RELU;
+    *high = act == ACT_RELU6 ? 6.0F : INFINITY;
+    return act == ACT_RELU || act == ACT_RELU6;
 }
 
 static float limited(float v, float low, float high)
@@ -286,6 +314,20 @@ static int lower_act(struct lowering *l, int index)
     return add_layer(l, index, &limits);
 }
 
+static int lower_prelu(struct lowering *l, int index)
+{
+    const size_t n = (size_t)node_at(l, index)->channels;
+    struct layer prelu = new_layer(l, index, LAYER_ACT);
+    prelu.slopes = new_floats(n);
+    if (!prelu.slopes)
+        return BPNET_ENOMEM;
+    memcpy(prelu.slopes, param(l, index, PARAM_SLOPE), n * sizeof *prelu.slopes);
+    const int err = add_layer(l, index, &prelu);
+    if (err < 0)
+        free(prelu.slopes);
+    return err;
+}
+
 /* ---- sizes ------------------------------------------------------------------------------- */
 
 static int lower_max_pool(struct lowering *l, int index)
@@ -293,6 +335,41 @@ static int lower_max_pool(struct lowering *l, int index)
     struct layer pool = new_layer(l, index, LAYER_MAX_POOL);
     pool.geometry = geometry_of(l, index);
     return add_layer(l, index, &pool);
+}
+
+static bool reaches_over(const struct conv_geometry *g)
+{
+    return g->pad_top > 0 || g->pad_left > 0 ||
+           (g->out_h - 1) * g->stride + g->kernel_h > g->in_h ||
+           (g->out_w - 1) * g->stride + g->kernel_w > g->in_w;
+}
+
+/* Where zeros around the map count, the mean is a convolution. */
+static int lower_avg_pool(struct lowering *l, int index)
+{
+    struct layer pool = new_layer(l, index, LAYER_AVG_POOL);
+    pool.geometry = geometry_of(l, index);
+    if (!node_at(l, index)->count_padding || !reaches_over(&pool.geometry))
+        return add_layer(l, index, &pool);
+    struct layer *mean;
+    const int err = add_conv(l, index, true, &mean);
+    if (err < 0)
+        return err;
+    const int taps = pool.geometry.kernel_h * pool.geometry.kernel_w;
+    const size_t n = (size_t)taps * (size_t)pool.geometry.out_c;
+    for (size_t i = 0; i < n; i++)
+        mean->weights[i] = 1.0F / (float)taps;
+    return BPNET_OK;
+}
+
+static int lower_resize(struct lowering *l, int index)
+{
+    const struct node *n = node_at(l, index);
+    const bool usual = n->factor == 2 && n->enlarge == ENLARGE_HALF_PIXEL;
+    struct layer layer = new_layer(l, index, usual ? LAYER_UPSAMPLE2 : LAYER_ENLARGE);
+    layer.factor = n->factor;
+    layer.enlarge = n->enlarge;
+    return add_layer(l, index, &layer);
 }
 
 static int lower_upsample2(struct lowering *l, int index)
@@ -360,6 +437,8 @@ static const lower_node lower_nodes[OP_COUNT] = {
     [OP_ACT] = lower_act,           [OP_ADD] = lower_add,
     [OP_MUL] = lower_mul,           [OP_CONCAT] = lower_concat,
     [OP_MAX_POOL] = lower_max_pool, [OP_UPSAMPLE2] = lower_upsample2,
+    [OP_AVG_POOL] = lower_avg_pool, [OP_RESIZE] = lower_resize,
+    [OP_PRELU] = lower_prelu,
 };
 
 /* The last stage's maps of a pose network, all outputs of any other. */

@@ -36,6 +36,7 @@ enum layer_kind {
     LAYER_MAX_POOL,
     LAYER_AVG_POOL,
     LAYER_UPSAMPLE2,
+    LAYER_ENLARGE, /* by another factor, or in another way */
     LAYER_KINDS
 };
 
@@ -54,7 +55,9 @@ struct layer {
     float *weights; /* CONV: (KH, KW, CI, CO), or (KH, KW, C); norms folded; owned */
     float *bias;    /* CONV: CO; owned. CONVERT: both NULL, or y = x * weights[c] + bias[c] */
     enum map_type precision; /* CONV: of its arithmetic: the type it reads */
-    float *slopes;           /* ACT with a slope per channel; owned */
+    float *slopes;           /* ACT: where not NULL a PReLU, with a slope per channel; owned */
+    int factor;              /* ENLARGE */
+    enum enlarge enlarge;    /* ENLARGE */
 };
 
 struct network {

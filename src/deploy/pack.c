@@ -207,8 +207,21 @@ static int pack_add(struct compilation *c, const struct layer *l, struct plan_st
 
 static int pack_act(struct compilation *c, const struct layer *l, struct plan_step *s)
 {
+    if (!l->slopes) {
+        s->act = (int32_t)l->act;
+        return BPNET_OK;
+    }
+    const size_t channels = (size_t)c->net.tensors[l->output].channels;
+    s->op = STEP_PRELU;
+    s->slopes = append(&c->constants, l->slopes, channels * sizeof *l->slopes);
+    return BPNET_OK;
+}
+
+static int pack_enlarge(struct compilation *c, const struct layer *l, struct plan_step *s)
+{
     (void)c;
-    s->act = (int32_t)l->act;
+    s->stride = l->factor;
+    s->act = (int32_t)l->enlarge;
     return BPNET_OK;
 }
 
@@ -216,10 +229,15 @@ static const struct {
     enum step_op op;
     int (*pack)(struct compilation *c, const struct layer *l, struct plan_step *s);
 } rows[LAYER_KINDS] = {
-    [LAYER_CONV] = {STEP_CONV, pack_conv},    [LAYER_CONVERT] = {STEP_CONVERT, pack_convert},
-    [LAYER_ADD] = {STEP_ADD, pack_add},       [LAYER_MUL] = {STEP_MUL, NULL},
-    [LAYER_ACT] = {STEP_ACT, pack_act},       [LAYER_MAX_POOL] = {STEP_MAX_POOL, NULL},
-    [LAYER_AVG_POOL] = {STEP_AVG_POOL, NULL}, [LAYER_UPSAMPLE2] = {STEP_UPSAMPLE2, NULL},
+    [LAYER_CONV] = {STEP_CONV, pack_conv},
+    [LAYER_CONVERT] = {STEP_CONVERT, pack_convert},
+    [LAYER_ADD] = {STEP_ADD, pack_add},
+    [LAYER_MUL] = {STEP_MUL, NULL},
+    [LAYER_ACT] = {STEP_ACT, pack_act},
+    [LAYER_MAX_POOL] = {STEP_MAX_POOL, NULL},
+    [LAYER_AVG_POOL] = {STEP_AVG_POOL, NULL},
+    [LAYER_UPSAMPLE2] = {STEP_UPSAMPLE2, NULL},
+    [LAYER_ENLARGE] = {STEP_ENLARGE, pack_enlarge},
 };
 
 static int pack_step(struct compilation *c, const struct layer *l)

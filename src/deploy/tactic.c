@@ -135,7 +135,7 @@ static int64_t time_once(const struct bench *b, const struct conv_kernel *kernel
                       .add_pitch = b->shape.g.out_pitch},
     };
     const int64_t start = clock_ns();
-    step_run(&b->team, &task, &b->maps);
+    task_run(&b->team, &task, &b->maps);
     return clock_ns() - start;
 }
 

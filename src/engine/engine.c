@@ -83,10 +83,10 @@ static int prepare_steps(struct engine *e, const char *name, enum cpu_level leve
     if (!e->tasks)
         return error_set(BPNET_ENOMEM, "%s: no memory for %d steps", name, n);
     for (int32_t i = 0; i < n; i++) {
-        const int err = step_prepare(&e->tasks[i], &check, i);
+        const int err = task_prepare(&e->tasks[i], &check, i);
         if (err < 0)
             return err;
-        const size_t scratch = step_scratch(&e->tasks[i]), space = step_workspace(&e->tasks[i]);
+        const size_t scratch = task_scratch(&e->tasks[i]), space = task_workspace(&e->tasks[i]);
         e->scratch = scratch > e->scratch ? scratch : e->scratch;
         e->workspace = space > e->workspace ? space : e->workspace;
     }
@@ -303,7 +303,7 @@ static void run_step(const struct engine_context *c, int32_t index)
         maps.in[i] = view_of(c, s->inputs[i]);
     if (s->added >= 0)
         maps.added = view_of(c, s->added);
-    step_run(&team, t, &maps);
+    task_run(&team, t, &maps);
 }
 
 static void take_pixels(const struct engine_context *c, const uint8_t *pixels)
@@ -410,7 +410,7 @@ struct engine_step_info engine_step(const struct engine *e, int index)
         .out = (enum map_type)e->plan.maps[s->output].type,
         .macs = s->macs,
         .bytes_read = map_bytes(e, s->inputs[0]) + map_bytes(e, s->inputs[1]) +
-                      map_bytes(e, s->added) + step_constants(t),
+                      map_bytes(e, s->added) + task_constants(t),
         .bytes_written = map_bytes(e, s->output),
     };
 }

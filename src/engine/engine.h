@@ -10,7 +10,7 @@
 #include "base/cpu.h"
 #include "base/workers.h"
 #include "io/seal.h"
-#include "kernel/conv_kernel.h"
+#include "kernel/map_ops.h"
 #include "pose/predict.h"
 
 #include <stddef.h>

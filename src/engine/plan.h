@@ -35,9 +35,10 @@
  *       0  i32  kind (enum step_op)
  *       4  text name, kernel (of a convolution; else offset 0)
  *      12  i32  inputs (2 numbers), map that is added, output: maps, or -1
- *      28  i32  window: height, width, stride, dilation, padding above, left (6 numbers)
+ *      28  i32  window: height, width, stride, dilation, padding above, left (6 numbers); the
+ *               stride of an enlargement is its factor
  *      52  i32  1: depthwise
- *      56  i32  function: enum activation of an act step, else 0
+ *      56  i32  function: enum activation of an act step, enum enlarge of an enlargement, else 0
  *      60  f32  low, high: limits of the result in the output's quanta (U8) or real units
  *      68  i32  zero of the output
  *      72  f32  add_scale;  76  i32  add_zero
@@ -90,6 +91,8 @@ enum step_op {
     STEP_MAX_POOL,
     STEP_AVG_POOL,
     STEP_UPSAMPLE2,
+    STEP_ENLARGE,
+    STEP_PRELU,
     STEP_OPS
 };
 
@@ -165,7 +168,7 @@ int plan_write(const struct plan *p, struct str *out);
 /*
  * Whether its memory makes sense: maps lie in it, those that live at one time do not overlap, all
  * is written before it is read; references and texts exist. What a step does with its maps and
- * constants is step_check()'s business. BPNET_EFORMAT says what is wrong.
+ * constants is task_prepare()'s business. BPNET_EFORMAT says what is wrong.
  */
 int plan_check(const struct plan *p, const char *name);
 

@@ -65,6 +65,22 @@ static void upsample2_rows(const struct step_tables *tables, const struct task *
     tables->ops.upsample2(&m->in[0], &m->out, row0, row1);
 }
 
+static void enlarge_rows(const struct step_tables *tables, const struct task *t,
+                         const struct step_maps *m, int row0, int row1)
+{
+    const struct map_view *x = &m->in[0];
+    tables->kernels.enlarge((enum enlarge)t->plan->act, t->plan->stride, x->data, x->h, x->w,
+                            x->channels, x->pitch, m->out.data, m->out.pitch, row0, row1);
+}
+
+static void prelu_rows(const struct step_tables *tables, const struct task *t,
+                       const struct step_maps *m, int row0, int row1)
+{
+    tables->kernels.prelu((const float *)row_of(&m->in[0], row0), m->in[0].pitch, t->slopes,
+                          (float *)row_of(&m->out, row0), m->out.pitch, pixels(&m->out, row0, row1),
+                          m->out.channels);
+}
+
 const struct step_kind step_kinds[STEP_OPS] = {
     [STEP_CONV] = {"conv", 1, step_check_conv, NULL},
     [STEP_CONVERT] = {"convert", 1, step_check_convert, convert_rows},
@@ -74,6 +90,8 @@ const struct step_kind step_kinds[STEP_OPS] = {
     [STEP_MAX_POOL] = {"max_pool", 1, step_check_pool, max_pool_rows},
     [STEP_AVG_POOL] = {"avg_pool", 1, step_check_pool, avg_pool_rows},
     [STEP_UPSAMPLE2] = {"upsample2", 1, step_check_upsample2, upsample2_rows},
+    [STEP_ENLARGE] = {"enlarge", 1, step_check_enlarge, enlarge_rows},
+    [STEP_PRELU] = {"prelu", 1, step_check_prelu, prelu_rows},
 };
 
 /* ---- running ----------------------------------------------------------------------------- */
@@ -126,7 +144,7 @@ static void run_items(struct job *job, int n_items)
             run_piece(job, (size_t)piece, 0);
 }
 
-void step_run(const struct step_team *team, const struct task *t, const struct step_maps *m)
+void task_run(const struct step_team *team, const struct task *t, const struct step_maps *m)
 {
     struct job job = {.team = team, .task = t, .maps = m};
     if (!t->kernel) {
@@ -140,23 +158,24 @@ void step_run(const struct step_team *team, const struct task *t, const struct s
 
 /* ---- sizes ------------------------------------------------------------------------------- */
 
-size_t step_scratch(const struct task *t)
+size_t task_scratch(const struct task *t)
 {
     return t->kernel && t->kernel->scratch ? t->kernel->scratch(&t->shape) : 0;
 }
 
-size_t step_workspace(const struct task *t)
+size_t task_workspace(const struct task *t)
 {
     return t->kernel && t->kernel->workspace ? t->kernel->workspace(&t->shape) : 0;
 }
 
-size_t step_constants(const struct task *t)
+size_t task_constants(const struct task *t)
 {
     const struct plan_step *s = t->plan;
     const size_t out_c = (size_t)t->shape.g.out_c, in_c = (size_t)t->shape.g.in_c;
     size_t size = s->stream >= 0 ? (size_t)s->stream_size : 0;
     size += s->zero >= 0 ? in_c : 0;
-    const int64_t per_channel[] = {s->offset, s->multiplier, s->bias, s->scale, s->shift};
+    const int64_t per_channel[] = {s->offset, s->multiplier, s->bias,
+                                   s->scale,  s->shift,      s->slopes};
     for (size_t i = 0; i < sizeof per_channel / sizeof per_channel[0]; i++)
         size += per_channel[i] >= 0 ? out_c * sizeof(float) : 0;
     return size;

@@ -18,6 +18,7 @@ struct task {
     struct conv_shape shape;          /* of a convolution; the geometry of pools, too */
     struct conv_constants constants;
     struct map_convert convert;
+    const float *slopes;
 };
 
 /* What the steps of one engine share. */
@@ -55,7 +56,7 @@ extern const struct step_kind step_kinds[STEP_OPS];
  * Make step `index` of a plan that passed plan_check() ready. What it returns 0 for, runs.
  * BPNET_EUNSUPPORTED: a kernel that is unknown, or beyond this CPU.
  */
-int step_prepare(struct task *t, const struct step_check *c, int32_t index);
+int task_prepare(struct task *t, const struct step_check *c, int32_t index);
 
 /* Who runs a step, and the memory for it. */
 struct step_team {
@@ -68,13 +69,13 @@ struct step_team {
 };
 
 /* All rows; results do not depend on the team. */
-void step_run(const struct step_team *team, const struct task *t, const struct step_maps *m);
+void task_run(const struct step_team *team, const struct task *t, const struct step_maps *m);
 
 /* Memory for a convolution: per thread, and per call; 0 for others. */
-size_t step_scratch(const struct task *t);
-size_t step_workspace(const struct task *t);
+size_t task_scratch(const struct task *t);
+size_t task_workspace(const struct task *t);
 
 /* Bytes of constants and streams that a step reads. */
-size_t step_constants(const struct task *t);
+size_t task_constants(const struct task *t);
 
 #endif

@@ -187,7 +187,7 @@ int step_check_conv(const struct step_check *c, struct task *t)
         return bad(c, t, "its kernel does not do this");
     if ((err = check_constants(c, t)) < 0)
         return err;
-    if (step_scratch(t) > (size_t)PLAN_MAX_MEMORY || step_workspace(t) > (size_t)PLAN_MAX_MEMORY)
+    if (task_scratch(t) > (size_t)PLAN_MAX_MEMORY || task_workspace(t) > (size_t)PLAN_MAX_MEMORY)
         return bad(c, t, "needs too much memory");
     return BPNET_OK;
 }
@@ -256,7 +256,28 @@ int step_check_upsample2(const struct step_check *c, struct task *t)
     return BPNET_OK;
 }
 
-int step_prepare(struct task *t, const struct step_check *c, int32_t index)
+int step_check_enlarge(const struct step_check *c, struct task *t)
+{
+    const struct plan_step *s = t->plan;
+    const struct plan_map *x = map_at(c, s->inputs[0]), *y = map_at(c, s->output);
+    if (s->act < 0 || s->act >= ENLARGE_COUNT || s->stride < 1 || s->stride > PLAN_MAX_STRIDE ||
+        y->h != s->stride * x->h || y->w != s->stride * x->w || x->channels != y->channels ||
+        x->type != MAP_F32 || y->type != MAP_F32)
+        return bad(c, t, "its maps or factor do not fit");
+    return BPNET_OK;
+}
+
+int step_check_prelu(const struct step_check *c, struct task *t)
+{
+    const struct plan_map *y = map_at(c, t->plan->output);
+    t->shape.g.out_c = y->channels;
+    t->slopes = floats(c, t->plan->slopes, y->channels);
+    if (!t->slopes)
+        return bad(c, t, "its slopes are outside the constants");
+    return step_check_float(c, t);
+}
+
+int task_prepare(struct task *t, const struct step_check *c, int32_t index)
 {
     const struct plan_step *s = &c->plan->steps[index];
     *t = (struct task){.plan = s};

@@ -10,5 +10,7 @@ int step_check_add(const struct step_check *c, struct task *t);
 int step_check_float(const struct step_check *c, struct task *t); /* maps of floats, equal sizes */
 int step_check_pool(const struct step_check *c, struct task *t);
 int step_check_upsample2(const struct step_check *c, struct task *t);
+int step_check_enlarge(const struct step_check *c, struct task *t);
+int step_check_prelu(const struct step_check *c, struct task *t);
 
 #endif
