@@ -12,8 +12,14 @@ const struct conv_kernel *const conv_kernels[] = {
     &conv_f32_dw_ref,
 #if defined(__x86_64__)
     &conv_f32_fast_avx2,
+    &conv_f32_dot_avx2,
+    &conv_u8_dot_avx2,
+    &conv_u8_dot_avxvnni,
     &conv_f32_fast_avx512,
+    &conv_f32_dot_avx512,
+    &conv_u8_dot_avx512,
     &conv_u8_dot_avx512vnni,
+    &conv_bf16_dot_avx512bf16,
 #endif
     NULL,
 };

@@ -2,10 +2,12 @@
  * kernel-check: every kernel of every level against double precision, on random shapes; and their
  * speed beside the machine's.
  *
- *     kernel-check [--level NAME] [--family NAME] [--seed N] [--case N] [--list] [--bench]
+ *     kernel-check [--level NAME] [--family NAME] [--kernel NAME] [--seed N] [--case N] [--list]
+ *                  [--bench]
  *
- * Without --level the best level of this machine is checked. Exit status: 0 all good, 1 failures,
- * 64 wrong usage, 77 the machine does not have the level.
+ * Without --level the best level of this machine is checked; --kernel picks one of conv_kernels[].
+ * Exit status: 0 all good, 1 failures, 64 wrong usage, 77 the machine does not have the level or
+ * what the kernel needs.
  */
 #include "check.h"
 
@@ -275,6 +277,7 @@ double bench_time(void (*fn)(void *ctx), void *ctx)
 struct options {
     enum cpu_level level;
     const char *family;
+    const char *kernel;
     uint64_t seed;
     int only;
     bool list, bench;
@@ -285,7 +288,12 @@ static int run_family(const struct family *family, const struct kernels *kernels
 {
     int failed = 0;
     struct check c = {
-        .kernels = kernels, .level = o->level, .family = family->name, .seed = o->seed};
+        .kernels = kernels,
+        .level = o->level,
+        .kernel = o->kernel,
+        .family = family->name,
+        .seed = o->seed,
+    };
     running = &c;
     const int64_t start = clock_ns();
     for (c.number = 0; c.number < family->cases; c.number++) {
@@ -302,6 +310,10 @@ static int run_family(const struct family *family, const struct kernels *kernels
     printf("%-8s %-10s %4d cases, %d failed, largest error %.3f of the bound (%s), %.1f s\n",
            family->name, cpu_level_name(o->level), family->cases, failed, c.worst, family->bound,
            clock_seconds_since(start));
+    if (o->kernel && !c.met) {
+        printf("no case fits %s on this machine\n", o->kernel);
+        exit(EXIT_SKIP);
+    }
     return failed;
 }
 
@@ -324,13 +336,15 @@ static int options_parse(struct options *o, int argc, char **argv)
             i++;
         } else if (strcmp(argv[i], "--family") == 0 && value) {
             o->family = argv[++i];
+        } else if (strcmp(argv[i], "--kernel") == 0 && value) {
+            o->kernel = argv[++i];
         } else if (strcmp(argv[i], "--seed") == 0 && value) {
             o->seed = strtoull(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--case") == 0 && value) {
             o->only = (int)strtol(argv[++i], NULL, 10);
         } else {
             fprintf(stderr, "usage: kernel-check [--level NAME] [--family NAME] [--seed N] "
-                            "[--case N] [--list] [--bench]\n");
+                            "[--kernel NAME] [--case N] [--list] [--bench]\n");
             return EXIT_BAD_USAGE;
         }
     }
@@ -348,7 +362,7 @@ int main(int argc, char **argv)
     signal(SIGSEGV, on_fault);
     signal(SIGBUS, on_fault);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    struct bench bench = {.kernels = &kernels, .level = o.level};
+    struct bench bench = {.kernels = &kernels, .level = o.level, .kernel = o.kernel};
     if (o.bench) {
         bench.ceiling = ceiling_measure(o.level);
         printf("level %s, ceiling %.1f GMAC/s of one core\n", cpu_level_name(o.level),

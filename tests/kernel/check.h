@@ -12,6 +12,8 @@
 struct check {
     const struct kernels *kernels; /* the level under test */
     enum cpu_level level;          /* the same, where `kernels` has no such level of its own */
+    const char *kernel;            /* the only one of conv_kernels[] that is wanted, or NULL */
+    bool met;                      /* it has been run */
     struct rng rng;
     const char *family;
     uint64_t seed;
@@ -25,7 +27,8 @@ struct check {
 struct bench {
     const struct kernels *kernels;
     enum cpu_level level;
-    double ceiling; /* multiply-accumulates per second of this level */
+    const char *kernel; /* as in struct check */
+    double ceiling;     /* multiply-accumulates per second of this level */
 };
 
 /* One family of kernels. */

@@ -368,8 +368,12 @@ static void check_weights(struct check *c, enum weight_type weights)
     }
     for (const struct conv_kernel *const *k = conv_kernels; *k; k++) {
         const bool winograd = strncmp((*k)->name, "f32_fast", 8) == 0;
-        if ((*k)->level == c->level && (*k)->weights == weights && (*k)->fits(&t.shape))
-            check_kernel(c, &t, *k, answers, winograd ? 16.0 * 0x1p-24 * largest : 0.0);
+        if (c->kernel && strcmp(c->kernel, (*k)->name) != 0)
+            continue;
+        if ((*k)->level != c->level || (*k)->weights != weights || !(*k)->fits(&t.shape))
+            continue;
+        c->met = true;
+        check_kernel(c, &t, *k, answers, winograd ? 16.0 * 0x1p-24 * largest : 0.0);
     }
     free(answers);
 }
@@ -491,7 +495,8 @@ static void bench_weights(const struct bench *b, enum weight_type weights, enum 
         const int over = (g->out_h - 1) * g->stride + (g->kernel_h - 1) * g->dilation + 1 - g->in_h;
         g->pad_top = g->pad_left = over > 0 ? over / 2 : 0;
         for (const struct conv_kernel *const *k = conv_kernels; *k; k++)
-            if ((*k)->level == b->level && (*k)->weights == weights && (*k)->fits(&s))
+            if ((*k)->level == b->level && (*k)->weights == weights && (*k)->fits(&s) &&
+                (!b->kernel || strcmp(b->kernel, (*k)->name) == 0))
                 bench_kernel(b, *k, &s);
     }
 }

@@ -10,3 +10,6 @@ foreach(level ref avx2 avx512 avx512vnni avx512bf16)
   add_test(NAME kernel.check-${level} COMMAND kernel-check --level ${level})
   set_tests_properties(kernel.check-${level} PROPERTIES LABELS kernel TIMEOUT 300 SKIP_RETURN_CODE 77)
 endforeach()
+# Needs more than its level says.
+add_test(NAME kernel.check-avxvnni COMMAND kernel-check --level avx2 --family q8 --kernel u8_dot_avxvnni)
+set_tests_properties(kernel.check-avxvnni PROPERTIES LABELS kernel TIMEOUT 300 SKIP_RETURN_CODE 77)

@@ -34,10 +34,22 @@ INLINE void spill_pair(float *results, vec r, int p, int m, int n)
         _mm256_storeu_ps(results + ((p + 1) * (n + 1) + n) * LANES, high);
 }
 
-/* Both halves of a vector the same. */
-INLINE __m512i doubled(__m512i v)
+/* The lower half of v in both. */
+INLINE vec vec_double(vec v)
 {
-    return _mm512_inserti64x4(v, _mm512_castsi512_si256(v), 1);
+    return _mm512_insertf32x8(v, _mm512_castps512_ps256(v), 1);
+}
+
+/* The same of sums, whatever their type: a cast between vectors changes no bit. */
+INLINE dots dots_double(dots v)
+{
+    return (dots)vec_double((vec)v);
+}
+
+/* The lower half of a, the upper half of b. */
+INLINE dots dots_halves(dots a, dots b)
+{
+    return (dots)_mm512_mask_mov_ps((vec)a, 0xff00, (vec)b);
 }
 
 /* m pixels by n vectors of channels and a half. */
@@ -93,10 +105,8 @@ INLINE void sum_paired(const struct dot_span *span, const uint8_t *x, const uint
         scales.bias[v] = vec_load(span->bias + v * LANES);
     }
     if (DOT_WHOLE) {
-        const vec m0 = vec_load_some(span->multiplier + n * LANES, last);
-        const vec b0 = vec_load_some(span->bias + n * LANES, last);
-        multiplier = _mm512_castsi512_ps(doubled(_mm512_castps_si512(m0)));
-        bias = _mm512_castsi512_ps(doubled(_mm512_castps_si512(b0)));
+        multiplier = vec_double(vec_load_some(span->multiplier + n * LANES, last));
+        bias = vec_double(vec_load_some(span->bias + n * LANES, last));
     }
     if (span->out == MAP_U8 && !span->adds) {
         finish_bytes(span, (const dots(*)[TILE_VECTORS])sum, &scales, y, m, n, all);

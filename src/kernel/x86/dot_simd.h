@@ -2,7 +2,7 @@
  * The register tiles of dot.h, written once for every vector width and sort of product. A level's
  * .c file includes its simd headers, defines
  *
- *     dots                   a vector of sums
+ *     dots                   a vector of sums; dots_load, dots_broadcast
  *     dots_start             offset (whole sums) or bias (floats), some lanes
  *     dots_add(sum, x, w)    the products of a group of 4 bytes, broadcast, with a vector of
  * weights dots_finish            sums to floats: by multiplier and bias (whole sums), or as they

@@ -4,8 +4,6 @@
 
 #include "kernel/dot.h"
 
-#include <string.h>
-
 typedef __m512i dots;
 
 INLINE dots dots_load(const uint8_t *p)
@@ -28,18 +26,6 @@ INLINE dots dots_start(const struct dot_span *span, int v, lanes some)
 INLINE vec dots_finish(dots sum, vec multiplier, vec bias)
 {
     return vec_fma(_mm512_cvtepi32_ps(sum), multiplier, bias);
-}
-
-/* The lower half of v in both. */
-INLINE dots dots_double(dots v)
-{
-    return _mm512_inserti64x4(v, _mm512_castsi512_si256(v), 1);
-}
-
-/* The lower half of a, the upper half of b. */
-INLINE dots dots_halves(dots a, dots b)
-{
-    return _mm512_mask_mov_epi32(a, 0xff00, b);
 }
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "kernel/kernel.h"
 
+#include <string.h>
+
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
