@@ -287,6 +287,15 @@ static int group_annotations(struct coco *c)
     return BPNET_OK;
 }
 
+int coco_regroup(struct coco *c)
+{
+    free(c->annotations_by_image);
+    c->annotations_by_image = NULL;
+    for (size_t i = 0; i < c->n_images; i++)
+        c->images[i].n = 0;
+    return group_annotations(c);
+}
+
 static int check_flags(const struct loading *l)
 {
     const struct coco *c = l->coco;

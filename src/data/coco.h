@@ -7,6 +7,7 @@
  *                                  at all (default: every one)
  *   images[].all_people_labelled   text beginning "yes", "unknown" or "no": whether every person in
  *                                  the picture is annotated (default: yes, as in COCO)
+ *   images[].source                text: which collection the picture is from
  *   annotations[].ignore           1: no one to be found or missed here (default: 0)
  *   annotations[].neck, .head_top  [x, y] or [x, y, v]: joints that COCO does not have
  */
@@ -33,6 +34,7 @@ struct coco_image {
     int w, h;
     const char *file_name; /* relative, without "..": safe to join to a folder */
     enum coco_coverage coverage;
+    const char *source;      /* where the picture is from, "" when the file does not say */
     bool coverage_given;     /* the file says so; otherwise it is the default */
     const uint8_t *labelled; /* n_keypoints flags; NULL: all are labelled */
     size_t first, n;         /* of its annotations, see coco_annotation_of() */
@@ -42,6 +44,7 @@ struct coco_annotation {
     int64_t id;
     size_t image; /* index into images */
     bool crowd, ignore;
+    bool machine;      /* not from this file: coco_supplement() added it */
     int num_keypoints; /* as the file says; counted where it says nothing */
     double bbox[4];    /* x, y, w, h */
     double area;
@@ -81,6 +84,9 @@ void coco_free(struct coco *c); /* NULL is allowed */
 /* Annotation number k (0 .. image->n - 1) of an image, in file order. */
 const struct coco_annotation *coco_annotation_of(const struct coco *c,
                                                  const struct coco_image *image, size_t k);
+
+/* Put annotations that were appended since to their images. */
+int coco_regroup(struct coco *c);
 
 /* The image with that id, or NULL. */
 const struct coco_image *coco_image_by_id(const struct coco *c, int64_t id);

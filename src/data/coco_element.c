@@ -109,6 +109,20 @@ static int read_labelled(struct coco_image *out, size_t *n_flags, struct pool *p
     return BPNET_OK;
 }
 
+static int read_source(struct coco_image *out, struct pool *pool, const struct json *element,
+                       const char *where)
+{
+    const struct json *v = json_get(element, "source");
+    out->source = "";
+    if (is_absent(v))
+        return BPNET_OK;
+    if (json_kind(v) != JSON_KIND_STRING)
+        return error_set(BPNET_EFORMAT, "%s: key 'source': found %s, expected a text", where,
+                         json_kind_name(json_kind(v)));
+    out->source = pool_text(pool, json_as_string(v));
+    return out->source ? BPNET_OK : BPNET_ENOMEM;
+}
+
 int coco_read_image(struct coco_image *out, size_t *n_flags, struct pool *pool,
                     const struct json *element, const char *where)
 {
@@ -120,6 +134,7 @@ int coco_read_image(struct coco_image *out, size_t *n_flags, struct pool *pool,
         (err = read_side(&out->w, element, "width", where)) < 0 ||
         (err = read_side(&out->h, element, "height", where)) < 0 ||
         (err = read_coverage(out, element, where)) < 0 ||
+        (err = read_source(out, pool, element, where)) < 0 ||
         (err = read_labelled(out, n_flags, pool, element, where)) < 0)
         return err;
     if (!is_safe_name(name))

@@ -12,6 +12,7 @@
 #include "data/coco.h"
 #include "data/loss_mask.h"
 #include "data/record.h"
+#include "data/supplement.h"
 #include "io/file.h"
 #include "io/image.h"
 #include "io/tfrecord.h"
@@ -91,6 +92,8 @@ static int choose_people(struct converting *c, size_t index)
     const size_t first = c->n_jobs;
     for (size_t k = 0; k < image->n; k++) {
         const struct coco_annotation *a = coco_annotation_of(c->coco, image, k);
+        if (a->machine)
+            continue; /* beside others only */
         if (!annotation_is_labelled(a) || a->num_keypoints < s->min_keypoints)
             c->report->few_keypoints++;
         else if (a->area < s->min_height * s->min_width)
@@ -255,7 +258,8 @@ static int fill_record(struct record *r, const struct converting *c, const struc
     r->centers = calloc(most * 2, sizeof(double));
     r->extra = calloc(most * COCO_EXTRAS * 3, sizeof(double));
     r->labelled = image->labelled ? malloc(k) : NULL;
-    if (!r->image_path || !r->mask_path || !r->dataset)
+    r->source = *image->source ? str_copy(image->source) : NULL;
+    if (!r->image_path || !r->mask_path || !r->dataset || (*image->source && !r->source))
         return BPNET_ENOMEM;
     if (!r->joints || !r->boxes || !r->scales || !r->centers || !r->extra ||
         (image->labelled && !r->labelled))
@@ -400,6 +404,24 @@ static int check_keypoints(const struct dataset_spec *spec, const struct coco *c
     return BPNET_OK;
 }
 
+static int add_extra_labels(struct converting *c)
+{
+    struct supplement_counts counts;
+    const struct supplement_options options = {.min_score = c->part->extra_min_score,
+                                               .min_keypoints = c->spec->min_keypoints};
+    if (!c->part->extra_file || !*c->part->extra_file)
+        return BPNET_OK;
+    char *path = path_join(c->spec->root, c->part->extra_file);
+    const int err = path ? coco_supplement(c->coco, path, &options, &counts) : BPNET_ENOMEM;
+    free(path);
+    if (err < 0)
+        return err;
+    c->report->extra_points = counts.points;
+    c->report->extra_people = counts.people;
+    c->report->extra_ignored = counts.ignored;
+    return BPNET_OK;
+}
+
 static int convert(struct converting *c)
 {
     char *annotations = path_join(c->spec->root, c->part->annotation_file);
@@ -414,7 +436,7 @@ static int convert(struct converting *c)
         return err;
     c->report->images = c->coco->n_images;
     c->report->persons = c->coco->n_annotations;
-    if ((err = handle_pictures(c)) < 0)
+    if ((err = add_extra_labels(c)) < 0 || (err = handle_pictures(c)) < 0)
         return err;
     return write_records(c);
 }

@@ -47,6 +47,9 @@ struct convert_report {
     size_t too_small;     /* too small an area, */
     size_t too_close;     /* too close to another */
     size_t missing_files; /* records left out by check_files */
+    size_t extra_points;  /* of extra_annotation_path: joints of labelled people, */
+    size_t extra_people;  /* further people, */
+    size_t extra_ignored; /* and people who are left out of the loss */
 };
 
 int dataset_convert(const struct dataset_spec *spec, const struct convert_options *options,

@@ -9,6 +9,7 @@
 #include "base/pipeline.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "data/order.h"
 #include "data/sample.h"
 #include "io/tfrecord.h"
 
@@ -16,8 +17,6 @@
 #include <string.h>
 
 enum { MAX_THREADS = 256, MAX_BATCH = 65536, SPARE_SLOTS = 2 };
-
-static const uint64_t order_stream = UINT64_MAX; /* no sample has this number */
 
 struct record_file {
     struct tfrecord_reader reader;
@@ -28,7 +27,7 @@ struct record_file {
 /* What one prefetching thread keeps. */
 struct loader_thread {
     struct sample_scratch scratch;
-    uint32_t *order; /* of `epoch`, once has_order */
+    struct order order; /* of `epoch`, once has_order */
     uint64_t epoch;
     bool has_order;
     struct str where;
@@ -38,6 +37,7 @@ struct loader {
     struct sample_setup setup;
     bool augments, shuffles;
     uint64_t seed;
+    double *expected; /* visits of a record in an epoch; NULL: one each */
     struct record_file *files;
     size_t n_files, n_records;
     int batch_size;
@@ -55,11 +55,7 @@ static void make_order(const struct loader *l, struct loader_thread *t, uint64_t
 {
     if (t->has_order && t->epoch == epoch)
         return;
-    struct rng rng = rng_stream(l->seed, epoch, order_stream);
-    if (l->shuffles)
-        rng_permutation(&rng, t->order, l->n_records);
-    for (size_t i = 0; !l->shuffles && i < l->n_records; i++)
-        t->order[i] = (uint32_t)i;
+    order_make(&t->order, l->expected, l->shuffles, l->seed, epoch);
     t->epoch = epoch;
     t->has_order = true;
 }
@@ -90,12 +86,12 @@ static int read_record(struct record *out, const struct loader *l, struct loader
     return record_unpack(out, bytes, size, str_text(&t->where));
 }
 
-/* Sample k of the batch: record `index` in `epoch`. */
+/* Sample k of the batch: a visit of a record in `epoch`, each with an augmentation of its own. */
 static int fill_sample(const struct loader *l, struct loader_thread *t, const struct batch *b,
-                       int k, uint64_t epoch, size_t index)
+                       int k, uint64_t epoch, struct visit visit)
 {
     struct record record;
-    int err = read_record(&record, l, t, index);
+    int err = read_record(&record, l, t, visit.record);
     if (err < 0)
         return err;
     const size_t i = (size_t)k, pixels = (size_t)b->image_h * (size_t)b->image_w;
@@ -104,7 +100,7 @@ static int fill_sample(const struct loader *l, struct loader_thread *t, const st
     const size_t paf = i * cells * (size_t)b->paf_channels;
     const struct label_maps maps = {b->heat + heat, b->heat_mask + heat, b->paf + paf,
                                     b->paf_mask + paf};
-    struct rng rng = rng_stream(l->seed, epoch, index);
+    struct rng rng = rng_stream(l->seed, epoch, visit.record | (uint64_t)visit.copy << 32);
     err = sample_make(b->image + i * pixels * 3, &maps, b->trust + i * cells, &l->setup,
                       &t->scratch, &record, l->augments ? &rng : NULL, str_text(&t->where));
     record_free(&record);
@@ -120,7 +116,7 @@ static int fill_batch(void *ctx, void *slot, uint64_t sequence, unsigned thread)
     for (int k = 0; err == 0 && k < b->n; k++) {
         const uint64_t at = sequence * (uint64_t)b->n + (uint64_t)k;
         make_order(l, t, at / l->n_records);
-        err = fill_sample(l, t, b, k, at / l->n_records, t->order[at % l->n_records]);
+        err = fill_sample(l, t, b, k, at / l->n_records, t->order.visits[at % l->n_records]);
     }
     return err;
 }
@@ -171,6 +167,75 @@ static int check_batch_size(struct loader *l, const struct loader_options *o)
     return BPNET_OK;
 }
 
+/* ---- sampling weights -------------------------------------------------------------------- */
+
+/* Does a name of sampling_weights mean this record? */
+static bool names_record(const char *name, const struct record *r, const char *file)
+{
+    const char *source = r->source ? r->source : "";
+    const size_t n = strlen(name);
+    const bool collection = n > 0 && strncmp(source, name, n) == 0 && source[n] == ':';
+    return collection || strcmp(name, source) == 0 || strcmp(name, r->dataset) == 0 ||
+           strcmp(name, file) == 0;
+}
+
+/* The weight of a record of the file; `used` counts what every name was good for. */
+static double weight_of(const struct dataloader_spec *spec, const struct record *r,
+                        const char *file, size_t *used)
+{
+    for (size_t i = 0; i < spec->n_sampling_weights; i++)
+        if (names_record(spec->sampling_weights[i].name, r, file)) {
+            used[i]++;
+            return spec->sampling_weights[i].value;
+        }
+    return 1;
+}
+
+static int weigh_records(struct loader *l, double *total, size_t *used)
+{
+    const struct dataloader_spec *spec = l->setup.spec;
+    struct loader_thread *t = &l->threads[0];
+    for (size_t i = 0; i < l->n_records; i++) {
+        struct record record;
+        const int err = read_record(&record, l, t, i);
+        if (err < 0)
+            return err;
+        const size_t file = (size_t)(file_of(l, i) - l->files);
+        l->expected[i] = weight_of(spec, &record, spec->train_records[file], used);
+        *total += l->expected[i];
+        record_free(&record);
+    }
+    for (size_t i = 0; i < spec->n_sampling_weights; i++)
+        if (used[i] == 0)
+            return error_set(BPNET_ECONFIG,
+                             "dataset_config.sampling_weights: '%s' is the source, dataset or file "
+                             "of no record",
+                             spec->sampling_weights[i].name);
+    return *total > 0 ? BPNET_OK
+                      : error_set(BPNET_ECONFIG,
+                                  "dataset_config.sampling_weights: no record has a weight");
+}
+
+/* Every record is looked at once. */
+static int set_expected(struct loader *l, const struct loader_options *o)
+{
+    const size_t n = o->spec->n_sampling_weights;
+    double total = 0;
+    if (o->validation || n == 0)
+        return BPNET_OK;
+    size_t *used = calloc(n, sizeof *used);
+    l->expected = calloc(l->n_records, sizeof *l->expected);
+    int err = used && l->expected
+                  ? weigh_records(l, &total, used)
+                  : error_set(BPNET_ENOMEM, "no memory for %zu weights", l->n_records);
+    for (size_t i = 0; err == 0 && i < l->n_records; i++)
+        l->expected[i] *= (double)l->n_records / total;
+    free(used);
+    return err;
+}
+
+/* ---- memory ------------------------------------------------------------------------------ */
+
 static int alloc_floats(float **out, const struct batch *b, int h, int w, int channels)
 {
     const size_t n = (size_t)b->n * (size_t)h * (size_t)w * (size_t)channels;
@@ -213,9 +278,8 @@ static int alloc_threads(struct loader *l, unsigned n)
     int err = BPNET_OK;
     for (unsigned i = 0; err == 0 && i < n; i++) {
         err = sample_scratch_init(&l->threads[i].scratch, &l->setup.shape);
-        l->threads[i].order = malloc(l->n_records * sizeof(*l->threads[i].order));
-        if (err == 0 && !l->threads[i].order)
-            err = error_set(BPNET_ENOMEM, "no memory for the order of %zu records", l->n_records);
+        if (err == 0)
+            err = order_init(&l->threads[i].order, l->n_records);
     }
     for (size_t i = 0; err == 0 && i < l->n_slots; i++) {
         err = alloc_batch(&l->batches[i], l);
@@ -236,7 +300,7 @@ int loader_open(struct loader **out, const struct loader_options *o)
     int err;
     if ((err = sample_setup_init(&l->setup, o->spec, o->skeleton)) < 0 ||
         (err = open_files(l, o)) < 0 || (err = check_batch_size(l, o)) < 0 ||
-        (err = alloc_threads(l, o->threads)) < 0 ||
+        (err = alloc_threads(l, o->threads)) < 0 || (err = set_expected(l, o)) < 0 ||
         (err = pipeline_open(&l->pipeline, l->slots, l->n_slots, o->threads, o->first_step,
                              fill_batch, l)) < 0) {
         loader_close(l);
@@ -263,7 +327,7 @@ void loader_close(struct loader *l)
     pipeline_close(l->pipeline);
     for (unsigned i = 0; i < l->n_threads; i++) {
         sample_scratch_free(&l->threads[i].scratch);
-        free(l->threads[i].order);
+        order_free(&l->threads[i].order);
         str_free(&l->threads[i].where);
     }
     for (size_t i = 0; l->batches && i < l->n_slots; i++)
@@ -276,6 +340,7 @@ void loader_close(struct loader *l)
     free(l->batches);
     free(l->slots);
     free(l->files);
+    free(l->expected);
     sample_setup_free(&l->setup);
     free(l);
 }

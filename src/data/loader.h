@@ -4,6 +4,10 @@
  * augmentation is drawn from (seed, e, i). Batches cross epoch boundaries; none is partial. A
  * shuffle_buffer_size of 1 keeps the files' order; with any other the permutation is a full one.
  *
+ * With sampling_weights record i of weight w is visited n w / (sum of weights) times an epoch of n
+ * visits on the average, each time with another augmentation (data/order.h). A weight belongs to a
+ * name: of the picture's source, of its part before a colon, of the dataset or of a record file.
+ *
  * A record or a picture that cannot be used ends the run: loader_next() names the record file, the
  * record's number and what is wrong with it.
  */

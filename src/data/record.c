@@ -48,6 +48,8 @@ static int set_optional(struct example *e, const struct record *r)
         err = set_doubles(e, "person/extra_joints", r->extra, people * COCO_EXTRAS * 3);
     if (err == 0 && r->labelled)
         err = example_set_bytes(e, "frame/labelled_keypoints", r->labelled, (size_t)r->n_keypoints);
+    if (err == 0 && r->source)
+        err = example_set_text(e, "frame/source", r->source);
     if (err == 0 && r->coverage != COVERAGE_YES)
         err = example_set_int64(e, "frame/coverage", (int64_t)r->coverage);
     return err;
@@ -204,6 +206,8 @@ static int get_optional(const struct reading *in)
         err = get_doubles(&r->extra, &unused, in, "person/extra_joints", people * COCO_EXTRAS * 3);
     if (err == 0 && example_has(in->example, "frame/labelled_keypoints"))
         err = get_labelled(in);
+    if (err == 0 && example_has(in->example, "frame/source"))
+        err = example_get_text(&r->source, in->example, "frame/source");
     if (err == 0 && example_has(in->example, "frame/coverage"))
         err = get_coverage(in);
     return err;
@@ -228,6 +232,7 @@ void record_free(struct record *r)
     free(r->image_path);
     free(r->mask_path);
     free(r->dataset);
+    free(r->source);
     free(r->joints);
     free(r->scales);
     free(r->centers);

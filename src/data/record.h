@@ -14,6 +14,7 @@
  *   person/boxes               bytes, float64 (P, 4): x, y, w, h
  *   person/extra_joints        bytes, float64 (P, 2, 3): neck and head_top (coco.h)
  *   frame/labelled_keypoints   bytes (K): 0 or 1 each
+ *   frame/source               bytes: which collection the picture is from
  *   frame/coverage             int64, enum coco_coverage; missing: COVERAGE_YES
  *
  * People: the one the record is centred on comes first. A background picture has P = 0, and then
@@ -30,6 +31,7 @@ struct record {
     int w, h;
     char *image_path, *mask_path; /* relative to the data root; mask_path is "" without a mask */
     char *dataset;
+    char *source;       /* NULL when the file does not say */
     int64_t person_idx; /* of the first person in the annotation list; -1 in a background picture */
     int n_people, n_keypoints;   /* n_keypoints is 0 if nothing in the file tells */
     double *joints;              /* (P, K, 3): x, y, v */

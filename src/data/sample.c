@@ -192,6 +192,21 @@ static int warp_picture(float *out, const struct making *m)
     return err;
 }
 
+static int load_mask(struct image *out, const struct making *m)
+{
+    const int err = load_picture(out, m, m->record->mask_path, 1);
+    if (err != BPNET_ENOENT)
+        return err;
+    char *path = path_join(m->setup->spec->root_data_path, m->record->mask_path);
+    if (path)
+        error_set(err,
+                  "%s: there is no loss mask %s: convert the dataset with --generate_masks, or "
+                  "copy the masks to below root_data_path",
+                  m->where, path);
+    free(path);
+    return err;
+}
+
 /* Where the loss mask is looked up: at the points where the labels are made. */
 static int warp_weights(struct making *m)
 {
@@ -201,7 +216,7 @@ static int warp_weights(struct making *m)
     float *out = m->scratch->mask;
     if (m->record->mask_path[0]) {
         struct image mask;
-        const int err = load_picture(&mask, m, m->record->mask_path, 1);
+        const int err = load_mask(&mask, m);
         if (err < 0)
             return err;
         for (size_t i = 0; i < (size_t)mask.w * (size_t)mask.h; i++)

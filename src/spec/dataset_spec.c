@@ -127,6 +127,10 @@ static const struct field part_fields[] = {
     {"mask_root_dir_path", FIELD_TEXT, AT(mask_root), .fallback = "''",
      .help = "Folder of the loss masks that `dataset_convert --generate_masks` writes."},
     {"annotation_root_dir_path", FIELD_TEXT, AT(annotation_file), .help = "The annotations."},
+    {"extra_annotation_path", FIELD_TEXT, FIELD_OURS, AT(extra_file), .fallback = "''",
+     .help = "Machine-made labels for what the annotations do not label; see docs/data.md."},
+    {"extra_min_score", FIELD_DOUBLE, FIELD_OURS, AT(extra_min_score), .fallback = "0.3", .low = 0,
+     .high = 1, .help = "Keypoints of theirs with a lower score are not used."},
 };
 
 static const struct schema part_schema = {
@@ -188,7 +192,8 @@ static bool has_suffix(const char *path, const char *suffix)
 /* Texts are never NULL, also those of a part that is absent. */
 static int fill_part(struct dataset_part *part)
 {
-    char **const texts[] = {&part->images_root, &part->mask_root, &part->annotation_file};
+    char **const texts[] = {&part->images_root, &part->mask_root, &part->annotation_file,
+                            &part->extra_file};
     for (size_t i = 0; i < COUNT(texts); i++)
         if (!*texts[i] && !(*texts[i] = str_copy("")))
             return BPNET_ENOMEM;

@@ -261,6 +261,11 @@ static const struct field dataset_fields[] = {
     {"dataset_specs", FIELD_NAMED, COUNTED(dataset_specs),
      .help = "The dataset spec of every dataset named in records; relative paths are also tried "
              "from the spec's folder."},
+    {"sampling_weights", FIELD_WEIGHTS, FIELD_OURS, COUNTED(sampling_weights), .fallback = "{}",
+     .low = 0, .high = 1e6,
+     .help = "How often an epoch visits records: a weight for each name of a source (`images[]"
+             ".source`, or the part of it before a colon), dataset or record file. The first name "
+             "that fits counts; what no name fits has the weight 1."},
 };
 
 static const struct field normalization_fields[] = {

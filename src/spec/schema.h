@@ -28,6 +28,7 @@ enum field_type {
     FIELD_FLOAT_LIST,
     FIELD_TEXT_LIST, /* char **, owned; their number a size_t at `length` */
     FIELD_NAMED,     /* struct named_path *, owned: a mapping of strings; number as above */
+    FIELD_WEIGHTS,   /* struct named_number *, owned: a mapping of names to numbers; as above */
     FIELD_SECTION,   /* the fields of another table, from `offset` on */
     FIELD_FIXED,     /* one of the choices, not stored */
     FIELD_ANY,       /* anything, not stored */

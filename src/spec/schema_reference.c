@@ -22,6 +22,7 @@ static const struct {
     [FIELD_FLOAT_LIST] = {"a number", "numbers"},
     [FIELD_TEXT_LIST] = {"a list of strings", ""},
     [FIELD_NAMED] = {"a mapping of names to paths", ""},
+    [FIELD_WEIGHTS] = {"a mapping of names to numbers", ""},
     [FIELD_SECTION] = {"a mapping", ""},
     [FIELD_ANY] = {"any value", ""},
     [FIELD_CUSTOM] = {"a structure", ""},

@@ -255,6 +255,26 @@ static int read_named(const struct value *v)
     return BPNET_OK;
 }
 
+static int read_weights(const struct value *v)
+{
+    const struct doc_node *node = v->node;
+    if (node->kind != DOC_MAP)
+        return mismatch(v, "");
+    struct named_number *named = calloc(node->n + 1, sizeof *named);
+    if (!named)
+        return no_memory(v);
+    *(struct named_number **)v->at = named;
+    for (const struct doc_node *item = node->first; item; item = item->next, named++) {
+        const struct value number = {v->doc, item, v->field, &named->value, NULL};
+        if (!take_number(&number, DBL_MAX, &named->value))
+            return mismatch(&number, "");
+        if (!(named->name = str_copy(item->key)))
+            return BPNET_ENOMEM;
+        ++*(size_t *)v->counter;
+    }
+    return BPNET_OK;
+}
+
 static int read_section(const struct value *v)
 {
     return schema_read(v->field->section, v->doc, v->node, v->at);
@@ -302,6 +322,18 @@ static void free_named(const struct field *field, void *at, void *counter)
     *n = 0;
 }
 
+static void free_weights(const struct field *field, void *at, void *counter)
+{
+    (void)field;
+    struct named_number **named = at;
+    size_t *n = counter;
+    for (size_t i = 0; i < *n; i++)
+        free((*named)[i].name);
+    free(*named);
+    *named = NULL;
+    *n = 0;
+}
+
 static void free_section(const struct field *field, void *at, void *counter)
 {
     (void)counter;
@@ -332,6 +364,7 @@ static const struct {
     [FIELD_FLOAT_LIST] = {read_float_list, NULL},
     [FIELD_TEXT_LIST] = {read_text_list, free_text_list},
     [FIELD_NAMED] = {read_named, free_named},
+    [FIELD_WEIGHTS] = {read_weights, free_weights},
     [FIELD_SECTION] = {read_section, free_section},
     [FIELD_FIXED] = {read_fixed, NULL},
     [FIELD_ANY] = {read_any, NULL},

@@ -154,6 +154,20 @@ static void write_named(struct str *out, const struct named_path *named, size_t 
     }
 }
 
+static void write_weights(struct str *out, const struct named_number *named, size_t n, int indent)
+{
+    if (n == 0)
+        str_append(out, " {}");
+    str_append(out, "\n");
+    for (size_t i = 0; i < n; i++) {
+        str_printf(out, "%*s", indent + 2, "");
+        write_text(out, named[i].name);
+        str_append(out, ": ");
+        write_number(out, named[i].value, false);
+        str_append(out, "\n");
+    }
+}
+
 static bool is_unset(const struct field *field, const void *at)
 {
     return field->type == FIELD_INT && field->fallback && strcmp(field->fallback, "null") == 0 &&
@@ -174,6 +188,12 @@ static void write_field(struct str *out, const struct field *field, const void *
         struct named_path *named;
         memcpy(&named, at, sizeof named);
         write_named(out, named, *(const size_t *)counter, indent);
+        return;
+    }
+    if (field->type == FIELD_WEIGHTS) {
+        struct named_number *named;
+        memcpy(&named, at, sizeof named);
+        write_weights(out, named, *(const size_t *)counter, indent);
         return;
     }
     str_append(out, " ");

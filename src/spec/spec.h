@@ -97,6 +97,11 @@ struct named_path {
     char *path;
 };
 
+struct named_number {
+    char *name;
+    double value;
+};
+
 struct dataloader_spec {
     int batch_size;
     int target_h, target_w;
@@ -111,6 +116,8 @@ struct dataloader_spec {
     size_t n_val_records;
     struct named_path *dataset_specs; /* dataset name -> dataset spec path */
     size_t n_dataset_specs;
+    struct named_number *sampling_weights; /* of sources; see data/loader.h */
+    size_t n_sampling_weights;
     float image_scale[3], image_offset[3];
     float mask_scale, mask_offset;
     struct augmentation_spec augmentation;
@@ -220,6 +227,8 @@ struct dataset_part {
     char *images_root;     /* images_root_dir_path */
     char *mask_root;       /* mask_root_dir_path */
     char *annotation_file; /* annotation_root_dir_path */
+    char *extra_file;      /* extra_annotation_path: machine-made labels; "" or NULL: none */
+    double extra_min_score;
 };
 
 /* Internal visibility codes (spec 3.5); 0..2 make labels. */

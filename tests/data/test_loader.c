@@ -267,8 +267,6 @@ static void masks_reach_the_weights(void **state)
     loader_close(l);
 }
 
-/* ---- what goes wrong --------------------------------------------------------------------- */
-
 static void expect_open_error(const struct dataloader_spec *spec, int code, const char *message)
 {
     const struct loader_options options = {
@@ -279,6 +277,96 @@ static void expect_open_error(const struct dataloader_spec *spec, int code, cons
     if (!strstr(error_message(), message))
         fail_msg("'%s' is not in '%s'", message, error_message());
 }
+
+/* ---- sampling weights -------------------------------------------------------------------- */
+
+/* Two record files of one record each, from different collections. */
+static void write_sources(void)
+{
+    static const char *const sources[] = {"city:north", "sport"};
+    for (int i = 0; i < 2; i++) {
+        struct record r = first_record("train-fold-000-of-001");
+        struct str bytes = {0}, name = {0};
+        struct tfrecord_writer w;
+        free(r.source);
+        r.source = str_copy(sources[i]);
+        str_printf(&name, "%s/source_%d", folder, i);
+        assert_int_equal(record_pack(&bytes, &r), BPNET_OK);
+        assert_int_equal(tfrecord_writer_open(&w, str_text(&name)), BPNET_OK);
+        for (int k = 0; k < (i ? 8 : 2); k++)
+            assert_int_equal(tfrecord_write(&w, bytes.text, bytes.length), BPNET_OK);
+        assert_int_equal(tfrecord_writer_commit(&w), BPNET_OK);
+        record_free(&r);
+        str_free(&bytes);
+        str_free(&name);
+    }
+}
+
+static struct dataloader_spec weighted_spec(struct named_number *weights, size_t n)
+{
+    static char *files[] = {(char *)"source_0", (char *)"source_1"};
+    struct dataloader_spec spec = make_spec(files);
+    spec.n_train_records = 2;
+    spec.batch_size = 5;
+    spec.sampling_weights = weights;
+    spec.n_sampling_weights = n;
+    return spec;
+}
+
+static bool same_batches(const struct dataloader_spec *a, const struct dataloader_spec *b,
+                         uint64_t first, unsigned threads)
+{
+    struct loader *la = open_loader(a, 0, 1, false), *lb = open_loader(b, first, threads, false);
+    bool same = true;
+    for (uint64_t s = 0; s < 6; s++) {
+        size_t n;
+        float *x = flatten(next(la), &n);
+        if (s >= first) {
+            float *y = flatten(next(lb), &n);
+            same &= memcmp(x, y, n * sizeof(float)) == 0;
+            free(y);
+        }
+        free(x);
+    }
+    loader_close(la);
+    loader_close(lb);
+    return same;
+}
+
+static void weights_by_name(void **state)
+{
+    (void)state;
+    write_sources();
+    /* All of these mean the two records of the first file, with the weight of the other eight. */
+    static const char *const names[] = {"city", "city:north", "source_0"};
+    struct named_number first = {.name = (char *)"city", .value = 4};
+    const struct dataloader_spec truth = weighted_spec(&first, 1);
+    const struct dataloader_spec unweighted = weighted_spec(NULL, 0);
+    assert_false(same_batches(&truth, &unweighted, 0, 1));
+    for (size_t i = 0; i < 3; i++) {
+        struct named_number other = {.name = (char *)names[i], .value = 4};
+        const struct dataloader_spec spec = weighted_spec(&other, 1);
+        assert_true(same_batches(&truth, &spec, i, (unsigned)i + 1));
+    }
+    /* The first name that fits counts; here one takes all from the other. */
+    struct named_number two[] = {{(char *)"city", 4}, {(char *)"stick", 1}};
+    const struct dataloader_spec both = weighted_spec(two, 2);
+    assert_true(same_batches(&truth, &both, 0, 2));
+}
+
+static void bad_weights(void **state)
+{
+    (void)state;
+    write_sources();
+    struct named_number unknown = {.name = (char *)"cit", .value = 4};
+    struct dataloader_spec spec = weighted_spec(&unknown, 1);
+    expect_open_error(&spec, BPNET_ECONFIG, "'cit' is the source, dataset or file of no record");
+    struct named_number none = {.name = (char *)"stick", .value = 0};
+    spec = weighted_spec(&none, 1);
+    expect_open_error(&spec, BPNET_ECONFIG, "no record has a weight");
+}
+
+/* ---- what goes wrong --------------------------------------------------------------------- */
 
 static void bad_settings(void **state)
 {
@@ -366,7 +454,7 @@ static void bad_records(void **state)
         {no_picture, BPNET_ENOENT, "images/gone.jpg"},
         {broken_picture, BPNET_EFORMAT, "dataset.json"},
         {other_size, BPNET_EFORMAT, "is 160 x 128 pixels, the record says 161 x 128"},
-        {no_mask, BPNET_ENOENT, "masks_train/gone.png"},
+        {no_mask, BPNET_ENOENT, "masks_train/gone.png: convert the dataset with --generate_masks"},
         {other_dataset, BPNET_EFORMAT, "'mpii', not one of dataset_specs"},
         {other_keypoints, BPNET_EFORMAT, "16 keypoints a person, expected 17"},
     };
@@ -579,6 +667,8 @@ int main(void)
         cmocka_unit_test(bad_records),
         cmocka_unit_test(background_picture),
         cmocka_unit_test(unlabelled_joints_have_no_weight),
+        cmocka_unit_test(weights_by_name),
+        cmocka_unit_test(bad_weights),
         cmocka_unit_test(cells_say_what_can_be_trusted),
         cmocka_unit_test(whole_spec_file),
     };

@@ -33,6 +33,7 @@ static struct record sample(void)
                            .image_path = (char *)"images/a b.jpg",
                            .mask_path = (char *)"masks/a b.jpg.png",
                            .dataset = (char *)"coco",
+                           .source = (char *)"coco:x",
                            .person_idx = 2,
                            .n_people = PEOPLE,
                            .n_keypoints = KEYPOINTS,
@@ -59,6 +60,7 @@ static void there_and_back(void **state)
     assert_string_equal(b.image_path, a.image_path);
     assert_string_equal(b.mask_path, a.mask_path);
     assert_string_equal(b.dataset, a.dataset);
+    assert_string_equal(b.source, a.source);
     assert_int_equal(b.person_idx, 2);
     assert_int_equal(b.n_people, PEOPLE);
     assert_int_equal(b.n_keypoints, KEYPOINTS);
@@ -81,6 +83,7 @@ static void optional_parts(void **state)
     a.boxes = a.extra = NULL;
     a.labelled = NULL;
     a.coverage = COVERAGE_YES;
+    a.source = NULL;
     a.mask_path = (char *)"";
     assert_int_equal(record_pack(&bytes, &a), BPNET_OK);
     assert_int_equal(record_unpack(&b, (uint8_t *)bytes.text, bytes.length, "x"), BPNET_OK);
@@ -88,6 +91,7 @@ static void optional_parts(void **state)
     assert_null(b.extra);
     assert_null(b.labelled);
     assert_int_equal(b.coverage, COVERAGE_YES);
+    assert_null(b.source);
     assert_string_equal(b.mask_path, "");
     record_free(&b);
     str_clear(&bytes);

@@ -483,6 +483,14 @@ static void same_named(struct dataloader_spec *a, struct dataloader_spec *b)
     free(a->dataset_specs);
     free(b->dataset_specs);
     a->dataset_specs = b->dataset_specs = NULL;
+    assert_int_equal(a->n_sampling_weights, b->n_sampling_weights);
+    for (size_t i = 0; i < a->n_sampling_weights; i++) {
+        same_text(&a->sampling_weights[i].name, &b->sampling_weights[i].name);
+        assert_true(a->sampling_weights[i].value == b->sampling_weights[i].value);
+    }
+    free(a->sampling_weights);
+    free(b->sampling_weights);
+    a->sampling_weights = b->sampling_weights = NULL;
 }
 
 /* Equal in everything but the file; what is owned is compared and then gone, the rest bytewise. */
@@ -552,7 +560,8 @@ static void every_value_survives_writing(void **state)
         "final_model_name='-x'",
         "dataloader.dataset_config={root_data_path: 'p re', train_records_folder_path: '~', "
         "train_records_path: ['a, b', '[', 'true', x-1], val_records_folder_path: '0x10', "
-        "val_records_path: [], dataset_specs: {'a: b': c, '1': '2', 'no': ' d '}}",
+        "val_records_path: [], dataset_specs: {'a: b': c, '1': '2', 'no': ' d '}, "
+        "sampling_weights: {'coco: x': 0.1, sport: 2}}",
         "dataloader.normalization_params={image_scale: [1, 2.5, 0.1], image_offset: [-1, 0, "
         "1e-30], mask_scale: 3, mask_offset: [0.3]}",
         "dataloader.augmentation_config={spatial_augmentation_mode: standard, spatial_aug_params: "
