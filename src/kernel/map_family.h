@@ -6,4 +6,9 @@
 
 void map_ops_init_ref(struct map_ops *ops);
 
+#if defined(__x86_64__)
+void map_ops_init_avx2(struct map_ops *ops);
+void map_ops_init_avx512(struct map_ops *ops);
+#endif
+
 #endif

@@ -1,7 +1,7 @@
 /* What an engine does to maps besides convolving them, in plain C: the definition. */
-#include "kernel/integers.h"
 #include "kernel/map_family.h"
 #include "kernel/map_value.h"
+#include "kernel/pool_window.h"
 
 static ptrdiff_t element(const struct map_view *m, int y, int x)
 {
@@ -35,46 +35,17 @@ static void add(const struct map_view *x, const struct map_view *y, float a, flo
     }
 }
 
-/* The taps first <= k < end of one axis that meet the map. */
-static void taps_inside(const struct conv_geometry *g, int start, int size, int n, int *first,
-                        int *end)
+/* The largest value of one channel of a window; 0 when it is padding alone. */
+static float window_max(const struct conv_geometry *g, struct axis rows, struct axis columns,
+                        enum map_type type, const void *x, int c)
 {
-    *first = smaller(divide_up(-start, g->dilation), n);
-    *end = larger(smaller(divide_up(size - start, g->dilation), n), *first);
-}
-
-/* Largest or mean value of one channel of a window; 0 when it is padding alone. */
-struct window {
-    int y0, x0; /* of the first tap */
-    int ky0, ky1, kx0, kx1;
-};
-
-static struct window window_at(const struct conv_geometry *g, int i)
-{
-    struct window w = {.y0 = i / g->out_w * g->stride - g->pad_top,
-                       .x0 = i % g->out_w * g->stride - g->pad_left};
-    taps_inside(g, w.y0, g->in_h, g->kernel_h, &w.ky0, &w.ky1);
-    taps_inside(g, w.x0, g->in_w, g->kernel_w, &w.kx0, &w.kx1);
-    return w;
-}
-
-static ptrdiff_t window_element(const struct conv_geometry *g, const struct window *w, int ky,
-                                int kx)
-{
-    const ptrdiff_t y = w->y0 + ky * g->dilation;
-    return (y * g->in_w + w->x0 + kx * g->dilation) * g->in_pitch;
-}
-
-static float window_max(const struct conv_geometry *g, const struct window *w, enum map_type type,
-                        const void *x, int c)
-{
-    if (w->ky0 == w->ky1 || w->kx0 == w->kx1)
-        return 0.0F;
-    float best = map_value(type, x, window_element(g, w, w->ky0, w->kx0) + c);
-    for (int ky = w->ky0; ky < w->ky1; ky++) {
-        for (int kx = w->kx0; kx < w->kx1; kx++) {
-            const float v = map_value(type, x, window_element(g, w, ky, kx) + c);
-            best = v > best ? v : best;
+    float best = 0.0F;
+    bool any = false;
+    for (int iy = rows.first; iy < rows.end; iy += g->dilation) {
+        for (int ix = columns.first; ix < columns.end; ix += g->dilation) {
+            const float v = map_value(type, x, ((ptrdiff_t)iy * g->in_w + ix) * g->in_pitch + c);
+            best = !any || v > best ? v : best;
+            any = true;
         }
     }
     return best;
@@ -84,9 +55,11 @@ static void max_pool(const struct conv_geometry *g, enum map_type type, const vo
                      int row0, int row1)
 {
     for (int i = row0 * g->out_w; i < row1 * g->out_w; i++) {
-        const struct window w = window_at(g, i);
+        const struct axis rows = window_rows(g, i / g->out_w);
+        const struct axis columns = window_columns(g, i % g->out_w);
         for (int c = 0; c < g->in_c; c++)
-            map_store(type, y, (ptrdiff_t)i * g->out_pitch + c, window_max(g, &w, type, x, c), 0);
+            map_store(type, y, (ptrdiff_t)i * g->out_pitch + c,
+                      window_max(g, rows, columns, type, x, c), 0);
     }
 }
 
@@ -98,23 +71,23 @@ static int mean_byte(int sum, int n)
     return q + (twice > n || (twice == n && q % 2 != 0));
 }
 
-static float window_mean(const struct conv_geometry *g, const struct window *w, enum map_type type,
-                         const void *x, int c)
+static float window_mean(const struct conv_geometry *g, struct axis rows, struct axis columns,
+                         enum map_type type, const void *x, int c)
 {
-    const int n = (w->ky1 - w->ky0) * (w->kx1 - w->kx0);
+    const int n = axis_count(g, rows) * axis_count(g, columns);
     float sum = 0.0F;
     int bytes = 0;
-    for (int ky = w->ky0; ky < w->ky1; ky++) {
-        for (int kx = w->kx0; kx < w->kx1; kx++) {
-            const ptrdiff_t at = window_element(g, w, ky, kx) + c;
+    if (n == 0)
+        return 0.0F;
+    for (int iy = rows.first; iy < rows.end; iy += g->dilation) {
+        for (int ix = columns.first; ix < columns.end; ix += g->dilation) {
+            const ptrdiff_t at = ((ptrdiff_t)iy * g->in_w + ix) * g->in_pitch + c;
             if (type == MAP_U8)
                 bytes += ((const uint8_t *)x)[at];
             else
                 sum += map_value(type, x, at);
         }
     }
-    if (n == 0)
-        return 0.0F;
     return type == MAP_U8 ? (float)mean_byte(bytes, n) : sum / (float)n;
 }
 
@@ -122,18 +95,12 @@ static void avg_pool(const struct conv_geometry *g, enum map_type type, const vo
                      int row0, int row1)
 {
     for (int i = row0 * g->out_w; i < row1 * g->out_w; i++) {
-        const struct window w = window_at(g, i);
+        const struct axis rows = window_rows(g, i / g->out_w);
+        const struct axis columns = window_columns(g, i % g->out_w);
         for (int c = 0; c < g->in_c; c++)
-            map_store(type, y, (ptrdiff_t)i * g->out_pitch + c, window_mean(g, &w, type, x, c), 0);
+            map_store(type, y, (ptrdiff_t)i * g->out_pitch + c,
+                      window_mean(g, rows, columns, type, x, c), 0);
     }
-}
-
-/* Output coordinate o lies between inputs near (weight 3/4) and far (weight 1/4). */
-static void halves(int o, int size, int *near, int *far)
-{
-    const int other = o % 2 == 0 ? o / 2 - 1 : o / 2 + 1;
-    *near = o / 2;
-    *far = smaller(larger(other, 0), size - 1);
 }
 
 /* a is the nearest, d the farthest. */

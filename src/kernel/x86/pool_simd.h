@@ -4,31 +4,8 @@
 #define KERNEL_POOL_SIMD_H
 
 #include "kernel/family.h"
+#include "kernel/pool_window.h"
 #include "kernel/x86/simd_words.h"
-
-/* One axis of a pooling window: the input coordinates first, first + dilation, … < end. */
-struct axis {
-    int first, end;
-};
-
-static struct axis window_axis(const struct conv_geometry *g, int out, int pad, int kernel,
-                               int size)
-{
-    const int start = out * g->stride - pad;
-    const int end = start + (kernel - 1) * g->dilation + 1;
-    const int skipped = start < 0 ? (-start + g->dilation - 1) / g->dilation : 0;
-    return (struct axis){start + skipped * g->dilation, end < size ? end : size};
-}
-
-static struct axis window_rows(const struct conv_geometry *g, int oy)
-{
-    return window_axis(g, oy, g->pad_top, g->kernel_h, g->in_h);
-}
-
-static struct axis window_columns(const struct conv_geometry *g, int ox)
-{
-    return window_axis(g, ox, g->pad_left, g->kernel_w, g->in_w);
-}
 
 static const float *pixel_at(const float *x, int row, int column, int width, int pitch)
 {
@@ -116,14 +93,6 @@ static void max_pool_back(const struct conv_geometry *g, const float *x, const f
             }
         }
     }
-}
-
-/* Output o lies between inputs near (weight 3/4) and far (weight 1/4). */
-static void halves(int o, int size, int *near, int *far)
-{
-    const int other = o % 2 == 0 ? o / 2 - 1 : o / 2 + 1;
-    *near = o / 2;
-    *far = other < 0 ? 0 : other >= size ? size - 1 : other;
 }
 
 static void upsample2(const float *x, int h, int w, int channels, int x_pitch, float *y,
