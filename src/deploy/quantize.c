@@ -318,18 +318,19 @@ static bool keeps_quanta(const struct layer *l)
     }
 }
 
+/* Floats that layers of 8 bits read get a scale, too: for the conversion that will be inserted. */
 static int set_scale(struct network *net, const struct layer *l, const struct ranges *ranges)
 {
     struct tensor *t = &net->tensors[l->output];
-    if (t->type != MAP_U8)
-        return BPNET_OK;
     const int source = keeps_quanta(l) ? uniform_source(net, l->inputs[0]) : -1;
-    if (source >= 0) {
+    if (t->type == MAP_U8 && source >= 0) {
         t->scale = net->tensors[source].scale;
         t->zero = net->tensors[source].zero;
         return BPNET_OK;
     }
     const struct range *range = ranges_find(ranges, t->name);
+    if (!range && t->type != MAP_U8)
+        return BPNET_OK;
     if (!range)
         return error_set(BPNET_EUSAGE,
                          "the calibration has no range for '%s'; it is of another network",

@@ -389,6 +389,9 @@ void engine_as_net(struct engine_context *c, struct net *net)
 
 /* ---- looking inside ---------------------------------------------------------------------- */
 
+const char *const map_type_names[MAP_TYPES] = {
+    [MAP_F32] = "f32", [MAP_BF16] = "bf16", [MAP_U8] = "u8"};
+
 static size_t map_bytes(const struct engine *e, int32_t map)
 {
     if (map < 0)

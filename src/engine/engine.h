@@ -64,6 +64,8 @@ void engine_as_net(struct engine_context *c, struct net *net);
 
 /* ---- looking inside ---------------------------------------------------------------------- */
 
+extern const char *const map_type_names[MAP_TYPES]; /* "f32", "bf16", "u8" */
+
 struct engine_step_info {
     const char *name;   /* the tensor it makes */
     const char *kind;   /* "conv", "max_pool", … */

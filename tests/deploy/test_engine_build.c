@@ -1,0 +1,262 @@
+/*
+ * Building engine files: the same inputs give the same bytes, floats and bytes agree about the
+ * maps, engines are built again from what they keep, and errors say what is missing.
+ */
+#include "deploy/build.h"
+#include "deploy/engines.h"
+#include "io/container.h"
+#include "io/json.h"
+#include "nn/networks.h"
+
+#include <unistd.h>
+
+enum { H = 32, W = 48, PICTURES = 2 };
+
+struct fixture {
+    char folder[64];
+    struct model *model;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    struct model_spec spec = default_spec(MODEL_LIGHT, 2);
+    spec.width_multiplier = 0.25;
+    struct rng rng = rng_stream(21, 0, 0);
+    strcpy(f->folder, "/tmp/bpnet-build-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    assert_int_equal(model_build_graph(&f->model, &spec, 5), 0);
+    random_values(&f->model->params, &rng);
+    set_normalisation(f->model);
+    skeleton_default(&f->model->meta.skeleton);
+    f->model->meta.stages = 2;
+    f->model->meta.stride = 8;
+    f->model->meta.input_h = H;
+    f->model->meta.input_w = W;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    char command[128];
+    model_free(f->model);
+    snprintf(command, sizeof command, "rm -r %s", f->folder);
+    const int status = system(command);
+    free(f);
+    return status;
+}
+
+static int feed(void *ctx, uint8_t *pixels)
+{
+    int *n = ctx;
+    if (*n == PICTURES)
+        return 0;
+    uint8_t *made = random_pixels(H, W, (uint64_t)++ * n);
+    memcpy(pixels, made, (size_t)H * W * 3);
+    free(made);
+    return 1;
+}
+
+static struct build_options options_of(enum build_precision precision, int *n)
+{
+    *n = 0;
+    return (struct build_options){.h = H,
+                                  .w = W,
+                                  .precision = precision,
+                                  .level = cpu_level_detect(),
+                                  .no_timing = true,
+                                  .feed = feed,
+                                  .feed_ctx = n,
+                                  .algorithm = CALIBRATE_MAX};
+}
+
+static const char *path_in(const struct fixture *f, const char *name)
+{
+    static char paths[4][128];
+    static int next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", f->folder, name);
+    return path;
+}
+
+static void build(const struct fixture *f, const char *path, enum build_precision precision)
+{
+    int n;
+    const struct build_options options = options_of(precision, &n);
+    if (engine_build(path, f->model, &options, NULL) < 0)
+        fail_msg("%s", error_message());
+}
+
+static void assert_same_files(const char *a, const char *b)
+{
+    struct file_view x, y;
+    assert_int_equal(file_view_open(&x, a, SIZE_MAX), 0);
+    assert_int_equal(file_view_open(&y, b, SIZE_MAX), 0);
+    assert_int_equal(x.size, y.size);
+    assert_memory_equal(x.bytes, y.bytes, x.size);
+    file_view_close(&x);
+    file_view_close(&y);
+}
+
+static float *outputs_of(const char *path, size_t *n)
+{
+    struct machine m = {0};
+    uint8_t *pixels = random_pixels(H, W, 2);
+    if (engine_open(&m.engine, path, NULL, cpu_level_detect()) < 0)
+        fail_msg("%s", error_message());
+    assert_int_equal(engine_context_open(&m.context, m.engine, NULL), 0);
+    float *all = machine_run(&m, pixels, n);
+    free(pixels);
+    machine_close(&m);
+    return all;
+}
+
+static void test_repeatable(void **state)
+{
+    const struct fixture *f = *state;
+    const char *a = path_in(f, "a.engine"), *b = path_in(f, "b.engine");
+    build(f, a, BUILD_INT8);
+    build(f, b, BUILD_INT8);
+    assert_same_files(a, b);
+}
+
+/* How far bytes and short floats are from floats: bounds seen, and doubled. */
+static void test_precisions(void **state)
+{
+    const struct fixture *f = *state;
+    static const double limits[BUILD_PRECISIONS] = {0, 0.02, 0.1};
+    size_t n, n_exact;
+    build(f, path_in(f, "exact.engine"), BUILD_FP32);
+    float *exact = outputs_of(path_in(f, "exact.engine"), &n_exact);
+    for (int p = BUILD_BF16; p < BUILD_PRECISIONS; p++) {
+        const char *path = path_in(f, "other.engine");
+        build(f, path, (enum build_precision)p);
+        float *found = outputs_of(path, &n);
+        assert_int_equal(n, n_exact);
+        const double distance = relative_distance(found, exact, n);
+        if (!(distance > 0 && distance < limits[p]))
+            fail_msg("%s: distance %g", build_precision_names[p], distance);
+        free(found);
+    }
+    free(exact);
+}
+
+/* From the file alone, with its channel means: every byte as before. */
+static void test_rebuild(void **state)
+{
+    const struct fixture *f = *state;
+    int n;
+    struct build_options options = options_of(BUILD_FP32, &n);
+    const char *first = path_in(f, "first.engine"), *again = path_in(f, "again.engine");
+    options.feed = NULL;
+    options.h = options.w = 0; /* the file knows */
+    for (int p = 0; p < BUILD_PRECISIONS; p++) {
+        build(f, first, (enum build_precision)p);
+        if (engine_rebuild(again, first, &options) < 0)
+            fail_msg("%s", error_message());
+        assert_same_files(first, again);
+    }
+    assert_int_equal(engine_rebuild(again, again, &options), 0); /* over itself */
+    assert_same_files(first, again);
+}
+
+static void test_not_kept(void **state)
+{
+    const struct fixture *f = *state;
+    int n;
+    struct build_options options = options_of(BUILD_FP32, &n);
+    const char *path = path_in(f, "small.engine");
+    options.leave_out_model = true;
+    assert_int_equal(engine_build(path, f->model, &options, NULL), 0);
+    assert_int_equal(engine_rebuild(path, path, &options), BPNET_EUSAGE);
+    assert_non_null(strstr(error_message(), "does not keep its model"));
+}
+
+static void test_report(void **state)
+{
+    const struct fixture *f = *state;
+    int n;
+    struct build_options options = options_of(BUILD_INT8, &n);
+    struct engine *e;
+    struct json *json;
+    options.no_timing = false;
+    options.timing_cache = path_in(f, "timings");
+    const char *path = path_in(f, "timed.engine");
+    assert_int_equal(engine_build(path, f->model, &options, NULL), 0);
+    assert_true(file_exists(options.timing_cache));
+    assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect()), 0);
+    const char *report = engine_info(e)->report;
+    assert_int_equal(json_parse(&json, report, strlen(report), "report"), 0);
+    assert_string_equal(json_as_string(json_get(json, "precision")), "int8");
+    assert_true(json_as_number(json_get(json, "milliseconds")) > 0);
+    const struct json *layers = json_get(json, "layers");
+    assert_int_equal(json_length(layers), engine_info(e)->n_steps);
+    double sum = 0;
+    for (size_t i = 0; i < json_length(layers); i++)
+        sum += json_as_number(json_get(json_at(layers, i), "microseconds"));
+    assert_true(sum > 0 && sum <= 1001 * json_as_number(json_get(json, "milliseconds")));
+    json_free(json);
+    engine_close(e);
+}
+
+static void test_keep_float(void **state)
+{
+    const struct fixture *f = *state;
+    int n;
+    struct build_options options = options_of(BUILD_INT8, &n);
+    const char *path = path_in(f, "mixed.engine");
+    struct engine *e;
+    /* the first convolution and one in the middle, by the names that an engine tells */
+    char first[GRAPH_NAME_SIZE] = "", middle[GRAPH_NAME_SIZE] = "";
+    build(f, path, BUILD_INT8);
+    assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect()), 0);
+    for (int i = 0; i < engine_info(e)->n_steps; i++) {
+        const struct engine_step_info step = engine_step(e, i);
+        if (step.macs > 0 && !*first)
+            snprintf(first, sizeof first, "%s", step.name);
+        if (step.macs > 0 && i < engine_info(e)->n_steps / 2)
+            snprintf(middle, sizeof middle, "%s", step.name);
+    }
+    engine_close(e);
+    const char *kept[] = {first, middle};
+    options.keep_float = kept;
+    options.n_keep_float = 2;
+    if (engine_build(path, f->model, &options, NULL) < 0)
+        fail_msg("%s", error_message());
+    assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect()), 0);
+    int n_float = 0;
+    for (int i = 0; i < engine_info(e)->n_steps; i++)
+        n_float += engine_step(e, i).macs > 0 && engine_step(e, i).in == MAP_F32;
+    assert_int_equal(n_float, 2);
+    engine_close(e);
+    const char *const none = "nothing like it";
+    options.keep_float = &none;
+    options.n_keep_float = 1;
+    n = 0;
+    assert_int_equal(engine_build(path, f->model, &options, NULL), BPNET_EUSAGE);
+    assert_non_null(strstr(error_message(), "nothing like it"));
+}
+
+static void test_no_pictures(void **state)
+{
+    const struct fixture *f = *state;
+    int n;
+    struct build_options options = options_of(BUILD_INT8, &n);
+    options.feed = NULL;
+    assert_int_equal(engine_build(path_in(f, "none.engine"), f->model, &options, NULL),
+                     BPNET_EUSAGE);
+    assert_false(file_exists(path_in(f, "none.engine")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_repeatable),  cmocka_unit_test(test_precisions),
+        cmocka_unit_test(test_rebuild),     cmocka_unit_test(test_not_kept),
+        cmocka_unit_test(test_report),      cmocka_unit_test(test_keep_float),
+        cmocka_unit_test(test_no_pictures),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
