@@ -128,6 +128,7 @@ static int train(struct run *run, const struct args *args, const struct experime
     o.dry_run = run->common->dry_run;
     o.fresh = args->fresh;
     o.validation_images = (size_t)args->validation_images;
+    o.compat = run->common->compat;
     o.key = run->key;
     o.stop = run->stop;
     o.progress = watch;

@@ -117,7 +117,8 @@ int builder_norm(struct builder *b, int input)
                      .inputs = {input},
                      .channels = node_at(b, input)->channels,
                      .epsilon = norm_epsilon,
-                     .momentum = norm_momentum};
+                     .momentum = norm_momentum,
+                     .l1 = (float)b->spec->norm_scale_l1};
     name_follower(n.name, b, "bn", input);
     return add(b, &n);
 }
@@ -125,10 +126,7 @@ int builder_norm(struct builder *b, int input)
 int builder_act(struct builder *b, enum activation act, int input)
 {
     static const char *const suffixes[ACT_COUNT] = {
-        [ACT_RELU] = "relu",
-        [ACT_RELU6] = "relu6",
-        [ACT_SIGMOID] = "sigmoid",
-        [ACT_TANH] = "tanh"};
+        [ACT_RELU] = "relu", [ACT_RELU6] = "relu6", [ACT_SIGMOID] = "sigmoid", [ACT_TANH] = "tanh"};
     struct node n = {.op = OP_ACT,
                      .n_inputs = 1,
                      .inputs = {input},

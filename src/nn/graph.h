@@ -70,7 +70,7 @@ struct node {
     int factor;              /* OP_RESIZE */
     enum enlarge enlarge;    /* OP_RESIZE */
 
-    /* Training attributes, kept in the model file (OP_CONV). */
+    /* Training attributes, kept in the model file (OP_CONV; l1 also OP_NORM, of gamma). */
     float l1, l2; /* kernel regularisation: l1 * sum|w|, l2 * sum w^2 */
     float bias_l1, bias_l2;
     float kernel_lr, bias_lr; /* learning-rate multipliers */

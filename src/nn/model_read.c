@@ -203,8 +203,11 @@ static int read_act(struct node *n, const struct json *v, const char *where)
 
 static int read_norm(struct node *n, const struct json *v, const char *where)
 {
-    const int error = need_float(&n->epsilon, v, "epsilon", where);
-    return error < 0 ? error : need_float(&n->momentum, v, "momentum", where);
+    int error;
+    if ((error = need_float(&n->epsilon, v, "epsilon", where)) < 0 ||
+        (error = need_float(&n->momentum, v, "momentum", where)) < 0)
+        return error;
+    return json_get(v, "l1") ? need_float(&n->l1, v, "l1", where) : BPNET_OK;
 }
 
 static int read_resize(struct node *n, const struct json *v, const char *where)

@@ -85,6 +85,8 @@ static void write_norm(struct json_writer *w, const struct node *n)
 {
     member_float(w, "epsilon", n->epsilon);
     member_float(w, "momentum", n->momentum);
+    if (n->l1 > 0.0F)
+        member_float(w, "l1", n->l1);
 }
 
 static void write_resize(struct json_writer *w, const struct node *n)

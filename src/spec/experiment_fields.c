@@ -90,6 +90,9 @@ static const struct field model_fields[] = {
      FROM(0), .help = "Times the sum of all kernels' absolute or squared weights."},
     {"bias_regularization_factor", FIELD_DOUBLE, AT(bias_regularization), .fallback = "1.0e-9",
      FROM(0), .help = "The same for biases."},
+    {"norm_scale_l1", FIELD_DOUBLE, FIELD_OURS, AT(norm_scale_l1), .fallback = "0.0", FROM(0),
+     .help = "Times the sum of all batch norms' absolute scales: makes filters that pruning by "
+             "`--score bn` can remove (Network Slimming); 1e-5 to 1e-4 are usual."},
     {"kernel_initializer", FIELD_CHOICE, AT(initializer), .fallback = "random_normal",
      .choices = initializers,
      .help = "Of the stages: normal with deviation 0.01, Glorot's uniform, or He's normal (ours). "

@@ -56,6 +56,7 @@ struct model_spec {
     bool head_bias;
     enum regularization regularization;
     double kernel_regularization, bias_regularization;
+    double norm_scale_l1; /* of batch norms' gamma */
     enum initializer initializer;
 };
 

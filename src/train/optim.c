@@ -63,6 +63,8 @@ static struct piece param_piece(const struct optimizer_spec *spec, bool stagewis
         piece.k = stagewise ? node->bias_lr : piece.k;
         piece.l1 = node->bias_l1;
         piece.l2 = node->bias_l2;
+    } else if (p->role == PARAM_GAMMA) {
+        piece.l1 = node->l1;
     }
     return piece;
 }

@@ -197,7 +197,8 @@ int session_open(struct session *s, const struct experiment_spec *spec,
     int err;
     *s = (struct session){.spec = spec, .options = options, .lock = -1};
     if ((err = open_team(s)) < 0 || (err = open_folder(s)) < 0 ||
-        (err = start_find(&s->start, spec, options->fresh ? NULL : s->folder, options->key)) < 0 ||
+        (err = start_find(&s->start, spec, options->fresh ? NULL : s->folder, options->key,
+                          options->compat)) < 0 ||
         (err = open_loader(s)) < 0)
         goto fail;
     plan_steps(s);

@@ -98,13 +98,26 @@ static int fine_tune(struct start *s, const struct experiment_spec *spec, struct
     return BPNET_OK;
 }
 
+/*
+ * What the original does to a graph from a file (spec part 9, quirk 8): nothing is regularised, and
+ * every multiplier is 1.
+ */
+static void drop_training_attributes(struct graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        struct node *node = &g->nodes[i];
+        node->l1 = node->l2 = node->bias_l1 = node->bias_l2 = 0.0F;
+        node->kernel_lr = node->bias_lr = 1.0F;
+    }
+}
+
 /* The spec's regularisers and multipliers for a graph that came from a file, by node name. */
 static void apply_training_attributes(struct graph *to, const struct graph *from)
 {
     for (int i = 0; i < to->n_nodes; i++) {
         struct node *node = &to->nodes[i];
         const int k = graph_find(from, node->name);
-        if (k < 0 || node->op != OP_CONV)
+        if (k < 0 || node->op != from->nodes[k].op)
             continue;
         const struct node *own = &from->nodes[k];
         node->l1 = own->l1;
@@ -146,7 +159,14 @@ static int load_graph(struct start *s, const struct experiment_spec *spec, struc
         model_free(loaded);
         return err;
     }
-    apply_training_attributes(&loaded->graph, &s->model->graph);
+    if (s->compat) {
+        drop_training_attributes(&loaded->graph);
+        log_warning("%s: as in the original, its regularisers and learning-rate multipliers are "
+                    "dropped",
+                    path);
+    } else {
+        apply_training_attributes(&loaded->graph, &s->model->graph);
+    }
     loaded->meta = s->model->meta; /* input, normalisation and skeleton are the spec's */
     model_free(s->model);
     s->model = loaded;
@@ -229,10 +249,10 @@ static int settle_spec(struct start *s, const struct experiment_spec *spec)
 }
 
 int start_find(struct start *out, const struct experiment_spec *spec, const char *folder,
-               struct seal_key *key)
+               struct seal_key *key, bool compat)
 {
-    struct start s = {0};
-    *out = s;
+    struct start s = {.compat = compat};
+    *out = (struct start){0};
     int err = folder ? resume(&s, spec, folder, key) : BPNET_OK;
     if (err == BPNET_OK && !s.model)
         err = spec->is_finetune ? fine_tune(&s, spec, key) : begin(&s, spec, key);

@@ -17,16 +17,17 @@ struct start {
     struct model *model;
     float *average;           /* NULL without averaging */
     struct train_state state; /* last_step and n_records are 0 in a run that is not resumed */
-    bool resumed;
+    bool resumed, compat;
     struct checkpoint file; /* 1. and 2.: holds the moments; path is NULL otherwise */
 };
 
 /*
- * `folder` is where to look for checkpoints; NULL: nowhere. `key` opens files that are sealed. A
+ * `folder` is where to look for checkpoints; NULL: nowhere. `key` opens files that are sealed. With
+ * `compat` a graph from a file loses regularisers and multipliers, as in the original (quirk 8). A
  * checkpoint that disagrees with the spec is BPNET_ECONFIG. On failure *out is zeroed.
  */
 int start_find(struct start *out, const struct experiment_spec *spec, const char *folder,
-               struct seal_key *key);
+               struct seal_key *key, bool compat);
 
 /* The checkpoint's moments into the optimiser's; nothing to do in a fresh run. */
 int start_take_moments(const struct start *s, float *moments, size_t n_moments);

@@ -43,6 +43,7 @@ struct trainer_options {
     uint64_t save_every_steps; /* of latest.bpnet; 0: not by steps */
     bool dry_run;              /* check everything and time one step; nothing is written */
     bool fresh;                /* start anew: the folder's checkpoints are deleted */
+    bool compat;               /* slips of the original, too: see start_find() */
     size_t validation_images;  /* at most so many pictures for the AP; 0: all */
     struct seal_key *key;      /* seals what is written, opens what is sealed; NULL: none */
 

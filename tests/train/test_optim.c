@@ -113,6 +113,35 @@ static void test_momentum_by_hand(void **state)
     toy_close(t);
 }
 
+/*
+ * L1 on a batch norm's scale: v = g + l1 sign(gamma), gamma -= lr v; a scale of 0 has sign 0; its
+ * shift is left alone, and so are running statistics.
+ */
+static void test_norm_scale_l1(void **state)
+{
+    (void)state;
+    enum { GAMMA = KERNEL + SMALL, BETA = KERNEL + 2 * SMALL };
+    struct toy *t = toy_open(1);
+    t->nodes[1].l1 = 0.5F;
+    struct optimizer *o = optimizer(t, &momentum, false);
+    for (int i = 0; i < SMALL; i++)
+        t->value[GAMMA + i] = 0.0F;
+    t->value[GAMMA] = 2.0F;
+    t->value[GAMMA + 1] = -3.0F;
+    t->value[BETA] = 1.0F;
+    t->grads[GAMMA] = t->grads[GAMMA + 1] = t->grads[GAMMA + 2] = t->grads[BETA] = 0.25F;
+    near((float)optimizer_regularization(o), 0.5 * 5.0);
+    const float mean = t->value[TRAINABLE];
+    optimizer_step(o, t->grads, 0.1, 0);
+    near(t->value[GAMMA], 2.0 - 0.1 * 0.75);
+    near(t->value[GAMMA + 1], -3.0 - 0.1 * -0.25);
+    near(t->value[GAMMA + 2], -0.1 * 0.25);
+    near(t->value[BETA], 1.0 - 0.1 * 0.25);
+    assert_true(t->value[TRAINABLE] == mean);
+    optimizer_close(o);
+    toy_close(t);
+}
+
 /* The first step of Adam is lr * sign(g), whatever g; decay takes lr * decay * w of kernels. */
 static void test_adam_by_hand(void **state)
 {
@@ -300,6 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_momentum_by_hand),
+        cmocka_unit_test(test_norm_scale_l1),
         cmocka_unit_test(test_adam_by_hand),
         cmocka_unit_test(test_formulas),
         cmocka_unit_test(test_running_statistics_are_left_alone),

@@ -288,6 +288,48 @@ static void test_loaded_graph_is_regularised(void **state)
     free(weights);
 }
 
+/* Counts what of a graph is regularised or boosted, and its norms with L1 on their scales. */
+static void count_attributes(const struct training *t, const char *results, int n[3])
+{
+    struct model *m;
+    char *path = in_results(t, results, "model.epoch-1.bpnet");
+    must(model_load(&m, path, NULL));
+    n[0] = n[1] = n[2] = 0;
+    for (int i = 0; i < m->graph.n_nodes; i++) {
+        const struct node *node = &m->graph.nodes[i];
+        n[0] += node->op == OP_CONV && (node->l1 > 0.0F || node->l2 > 0.0F);
+        n[1] += node->op == OP_CONV && (node->kernel_lr > 1.0F || node->bias_lr > 1.0F);
+        n[2] += node->op == OP_NORM && node->l1 == 0.0625F;
+    }
+    model_free(m);
+    free(path);
+}
+
+/* As the spec says; with `compat` nothing of it, as in the original (quirk 8). */
+static void test_attributes_of_a_loaded_graph(void **state)
+{
+    struct training t = *(struct training *)*state;
+    struct train_result result;
+    int n[3];
+    char *weights = weights_override(&t, "overfit", "bpnet_model.bpnet");
+    set(&t, weights);
+    set(&t, "load_graph=True");
+    set(&t, "num_epoch=1");
+    set(&t, "checkpoint_n_epoch=1");
+    set(&t, "model.norm_scale_l1=0.0625");
+    set(&t, "use_stagewise_lr_multipliers=True");
+    must(training_run(&result, &t, "attributes"));
+    count_attributes(&t, "attributes", n);
+    assert_true(n[0] > 10 && n[1] > 0 && n[2] > 5);
+    t.options.compat = true;
+    must(training_run(&result, &t, "attributes_compat"));
+    count_attributes(&t, "attributes_compat", n);
+    assert_int_equal(n[0], 0);
+    assert_int_equal(n[1], 0);
+    assert_int_equal(n[2], 0);
+    free(weights);
+}
+
 static void test_wrong_starting_points(void **state)
 {
     const struct training *base = *state;
@@ -380,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_dry_run_leaves_nothing),
         cmocka_unit_test(test_pretrained_weights),
         cmocka_unit_test(test_loaded_graph_is_regularised),
+        cmocka_unit_test(test_attributes_of_a_loaded_graph),
         cmocka_unit_test(test_wrong_starting_points),
         cmocka_unit_test(test_fine_tuning),
         cmocka_unit_test(test_a_folder_takes_one_training),
