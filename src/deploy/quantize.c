@@ -219,7 +219,7 @@ static bool reads(const struct layer *l, int tensor)
 
 static bool is_for_floats(const struct layer *l)
 {
-    return l->kind == LAYER_MUL || l->kind == LAYER_ACT ||
+    return l->kind == LAYER_MUL || l->kind == LAYER_ACT || l->kind == LAYER_ENLARGE ||
            (l->kind == LAYER_CONV && l->precision != MAP_U8);
 }
 
@@ -253,13 +253,15 @@ static enum map_type type_made(const struct network *net, const struct layer *l,
                                enum map_type float_type)
 {
     enum map_type type = MAP_U8;
-    if (is_output(net, l->output) || l->kind == LAYER_MUL || l->kind == LAYER_ACT)
+    if (is_output(net, l->output))
         return MAP_F32;
     if (l->kind == LAYER_CONV) {
         if (l->precision != MAP_U8)
             return float_type;
         return only_floats_read(net, l->output) ? float_type : MAP_U8;
     }
+    if (is_for_floats(l))
+        return MAP_F32;
     for (int k = 0; k < l->n_inputs; k++) {
         type = net->tensors[l->inputs[k]].type;
         if (type == MAP_U8)
