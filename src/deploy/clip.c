@@ -80,10 +80,16 @@ size_t clip_entropy(const double *bins, size_t n, size_t levels)
     return best;
 }
 
+/*
+ * Half the values behind a ReLU are 0, which every range represents exactly. Left in, spreading
+ * this mass over a group would outweigh everything else and forbid groups of several bins; so the
+ * first bin counts like its neighbour.
+ */
 static double entropy_range(const struct histogram *h, bool nonnegative)
 {
     double bins[CLIP_ENTROPY_BINS];
     histogram_resample(h, bins, CLIP_ENTROPY_BINS);
+    bins[0] = bins[0] < bins[1] ? bins[0] : bins[1];
     const size_t i =
         clip_entropy(bins, CLIP_ENTROPY_BINS, nonnegative ? CLIP_UNSIGNED_LEVELS : CLIP_LEVELS);
     return ((double)i + 0.5) * h->max / CLIP_ENTROPY_BINS;
