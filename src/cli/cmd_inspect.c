@@ -1,8 +1,9 @@
-/* bpnet inspect: what a model file, or the network of a spec, is made of. */
+/* bpnet inspect: what a model file, an engine, or the network of a spec is made of. */
 #include "cli/cmd.h"
 
 #include "base/error.h"
 #include "base/str.h"
+#include "cli/inspect_engine.h"
 #include "io/container.h"
 #include "io/json.h"
 #include "nn/exec.h"
@@ -72,7 +73,8 @@ static int load(struct subject *s, const struct run *run)
     if (err < 0)
         return err;
     s->file_size = s->file.file.size;
-    return model_from_container(&s->model, &s->file);
+    return strcmp(s->file.kind, "engine") == 0 ? BPNET_OK
+                                               : model_from_container(&s->model, &s->file);
 }
 
 /* "288,384" or "288,384,3" */
@@ -126,22 +128,6 @@ static int measure(struct subject *s, const struct run *run)
 }
 
 /* ---- for people ---------------------------------------------------------------------------- */
-
-/* "1234", "56.7 k", "8.90 M", "1.23 G" */
-static const char *short_number(char text[16], double v)
-{
-    static const char units[] = " kMGT";
-    int unit = 0;
-    while (v >= 1000 && units[unit + 1]) {
-        v /= 1000;
-        unit++;
-    }
-    if (unit == 0)
-        snprintf(text, 16, "%.0f", v);
-    else
-        snprintf(text, 16, "%.*f %c", v < 10 ? 2 : v < 100 ? 1 : 0, v, units[unit]);
-    return text;
-}
 
 static void print_head(struct subject *s)
 {
@@ -278,6 +264,12 @@ static int run_inspect(struct run *run, const void *a)
     int err = args->input_dims ? parse_dims(&s, args->input_dims) : BPNET_OK;
     if (err < 0 || (err = load(&s, run)) < 0)
         goto done;
+    if (!s.model) {
+        err = args->input_dims
+                  ? error_set(BPNET_EUSAGE, "inspect: --input_dims: an engine has one size")
+                  : inspect_engine(run, &s.file, s.path, args->summary);
+        goto done;
+    }
     if (!args->input_dims) {
         s.h = s.model->meta.input_h;
         s.w = s.model->meta.input_w;
@@ -308,11 +300,11 @@ static const char *const examples[] = {
 const struct verb cmd_inspect = {
     .name = "inspect",
     .group = "Look inside",
-    .summary = "layers, parameters, cost of a model or spec",
-    .operands = "MODEL|SPEC",
-    .description =
-        "Print what a model file or checkpoint holds, or what the network of an experiment "
-        "spec (.yaml) would be.",
+    .summary = "layers, parameters, cost of a model, engine or spec",
+    .operands = "MODEL|ENGINE|SPEC",
+    .description = "Print what a model file or checkpoint holds, the steps of an engine with their "
+                   "kernels and "
+                   "times, or what the network of an experiment spec (.yaml) would be.",
     .examples = examples,
     .options = {options, sizeof(options) / sizeof(options[0])},
     .args_size = sizeof(struct args),

@@ -1,12 +1,14 @@
-/* Finding, loading and opening a model. */
+/* Finding, loading and opening a model or an engine. */
 #include "cli/network.h"
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/find_model.h"
+#include "io/container.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int choose_model(struct network *n, const char *model)
 {
@@ -16,23 +18,24 @@ static int choose_model(struct network *n, const char *model)
     return n->model_path ? BPNET_OK : BPNET_ENOMEM;
 }
 
-int network_open(struct network *n, const struct run *run, const char *model,
-                 const char *inference_spec)
+/* What kind of file it is, which its container tells. */
+static int is_engine(bool *engine, const char *path, struct seal_key *key)
 {
-    *n = (struct network){0};
-    const struct spec_overrides overrides = {run->common->set.items, run->common->set.n};
-    int err = inference_spec_load(&n->spec, inference_spec, &overrides);
-    if (err < 0 || (err = choose_model(n, model)) < 0 ||
-        (err = model_load(&n->model, n->model_path, run->key)) < 0)
-        goto fail;
-    n->options = n->spec->options;
-    if (run->common->compat) {
-        n->options.compat = true;
-        n->options.peaks = PEAKS_FRAMEWORK;
-    }
+    struct container file;
+    const int err = container_open(&file, path, NULL, key);
+    if (err < 0)
+        return err;
+    *engine = strcmp(file.kind, "engine") == 0;
+    container_close(&file);
+    return BPNET_OK;
+}
+
+static int open_model(struct network *n, const struct run *run)
+{
+    int err = model_load(&n->model, n->model_path, run->key);
+    if (err < 0)
+        return err;
     kernels_init(&n->kernels, run->cpu);
-    if ((err = workers_open(&n->workers, (unsigned)run->common->threads)) < 0)
-        goto fail;
     const struct exec_options how = {.batch = 1,
                                      .h = n->options.input_h,
                                      .w = n->options.input_w,
@@ -40,9 +43,54 @@ int network_open(struct network *n, const struct run *run, const char *model,
                                      .workers = n->workers,
                                      .output_stage = n->options.output_stage};
     if ((err = exec_open(&n->exec, n->model, &how)) < 0)
-        goto fail;
+        return err;
     exec_as_net(n->exec, &n->net);
     return BPNET_OK;
+}
+
+/* Without a spec an engine's own size is the one to use; with one, the predictor warns. */
+static int open_engine(struct network *n, const struct run *run, bool has_spec)
+{
+    int err = engine_open(&n->engine, n->model_path, run->key, run->cpu);
+    if (err < 0)
+        return err;
+    const struct engine_info *info = engine_info(n->engine);
+    if (info->heat_output < 0)
+        return error_set(BPNET_EUSAGE, "%s: an engine without heatmaps and PAFs", n->model_path);
+    if ((err = engine_context_open(&n->context, n->engine, n->workers)) < 0)
+        return err;
+    if (n->options.output_stage > 0)
+        log_warning("output_stage_to_use %d: an engine has the maps of its last stage only",
+                    n->options.output_stage);
+    if (!has_spec) {
+        n->options.input_h = info->input_h;
+        n->options.input_w = info->input_w;
+        n->options.aspect = ASPECT_PAD_IMAGE;
+    }
+    engine_as_net(n->context, &n->net);
+    return BPNET_OK;
+}
+
+int network_open(struct network *n, const struct run *run, const char *model,
+                 const char *inference_spec)
+{
+    *n = (struct network){0};
+    const struct spec_overrides overrides = {run->common->set.items, run->common->set.n};
+    bool engine = false;
+    int err = inference_spec_load(&n->spec, inference_spec, &overrides);
+    if (err < 0 || (err = choose_model(n, model)) < 0 ||
+        (err = is_engine(&engine, n->model_path, run->key)) < 0 ||
+        (err = workers_open(&n->workers, (unsigned)run->common->threads)) < 0)
+        goto fail;
+    n->options = n->spec->options;
+    if (run->common->compat) {
+        n->options.compat = true;
+        n->options.peaks = PEAKS_FRAMEWORK;
+    }
+    err =
+        engine ? open_engine(n, run, inference_spec || run->common->set.n > 0) : open_model(n, run);
+    if (err == BPNET_OK)
+        return BPNET_OK;
 fail:
     network_close(n);
     return err;
@@ -50,6 +98,8 @@ fail:
 
 void network_close(struct network *n)
 {
+    engine_context_close(n->context);
+    engine_close(n->engine);
     exec_close(n->exec);
     workers_close(n->workers);
     model_free(n->model);

@@ -1,8 +1,9 @@
-/* A model made ready to find people: what evaluate and inference have in common. */
+/* A model or an engine made ready to find people: what evaluate and inference have in common. */
 #ifndef CLI_NETWORK_H
 #define CLI_NETWORK_H
 
 #include "cli/verb.h"
+#include "engine/engine.h"
 #include "kernel/kernel.h"
 #include "nn/exec.h"
 #include "pose/predict.h"
@@ -11,11 +12,15 @@ struct network {
     char *model_path;
     struct inference_spec *spec; /* NULL when none was named */
     struct predict_options options;
-    struct model *model;
-    struct kernels kernels;
     struct workers *workers;
-    struct exec *exec;
     struct net net;
+
+    struct model *model; /* a model or checkpoint, and what runs it */
+    struct kernels kernels;
+    struct exec *exec;
+
+    struct engine *engine; /* or an engine */
+    struct engine_context *context;
 };
 
 /*

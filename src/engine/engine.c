@@ -405,12 +405,16 @@ struct engine_step_info engine_step(const struct engine *e, int index)
 {
     const struct task *t = &e->tasks[index];
     const struct plan_step *s = t->plan;
+    const struct plan_map *made = &e->plan.maps[s->output];
     return (struct engine_step_info){
         .name = plan_text(&e->plan, s->name),
         .kind = t->kind->name,
         .kernel = plan_text(&e->plan, s->kernel),
         .in = (enum map_type)e->plan.maps[s->inputs[0]].type,
-        .out = (enum map_type)e->plan.maps[s->output].type,
+        .out = (enum map_type)made->type,
+        .h = made->h,
+        .w = made->w,
+        .channels = made->channels,
         .macs = s->macs,
         .bytes_read = map_bytes(e, s->inputs[0]) + map_bytes(e, s->inputs[1]) +
                       map_bytes(e, s->added) + task_constants(t),

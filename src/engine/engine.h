@@ -71,6 +71,7 @@ struct engine_step_info {
     const char *kind;   /* "conv", "max_pool", … */
     const char *kernel; /* of a convolution; "" otherwise */
     enum map_type in, out;
+    int h, w, channels; /* of what it makes */
     int64_t macs;
     size_t bytes_read, bytes_written; /* maps and weights */
 };
