@@ -8,6 +8,7 @@ extern const struct verb cmd_dataset_convert;
 extern const struct verb cmd_doctor;
 extern const struct verb cmd_evaluate;
 extern const struct verb cmd_help;
+extern const struct verb cmd_import;
 extern const struct verb cmd_inference;
 extern const struct verb cmd_inspect;
 extern const struct verb cmd_prune;

@@ -33,7 +33,7 @@ static int is_engine(bool *engine, const char *path, struct seal_key *key)
 static int open_model(struct network *n, const struct run *run)
 {
     int err = model_load(&n->model, n->model_path, run->key);
-    if (err < 0)
+    if (err < 0 || (err = model_need_people(n->model, n->model_path)) < 0)
         return err;
     kernels_init(&n->kernels, run->cpu);
     const struct exec_options how = {.batch = 1,

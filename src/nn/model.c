@@ -38,3 +38,13 @@ int model_copy_weights(struct model *to, const struct model *from, int *n_copied
     }
     return BPNET_OK;
 }
+
+int model_need_people(const struct model *m, const char *path)
+{
+    if (m->meta.stages > 0)
+        return BPNET_OK;
+    return error_set(
+        BPNET_EUNSUPPORTED,
+        "%s: finds no people: its %d outputs are not heatmaps and part affinity fields", path,
+        m->graph.n_outputs);
+}

@@ -52,6 +52,12 @@ struct model_sections;
 int model_sections(const struct model *m, struct section sections[3], struct model_sections **keep);
 void model_sections_free(struct model_sections *keep);
 
+/*
+ * BPNET_EUNSUPPORTED when people cannot be read from the outputs, because they are no heatmaps and
+ * PAFs; `path` begins the message.
+ */
+int model_need_people(const struct model *m, const char *path);
+
 /* Copy parameters by name where shapes agree; counts what was copied and skipped. */
 int model_copy_weights(struct model *to, const struct model *from, int *n_copied, int *n_skipped);
 

@@ -18,4 +18,9 @@ extern const struct model_conv_float {
 
 float *model_conv_float(struct node *n, int index);
 
+/* A skeleton from its JSON object, as model_write.c has it. */
+struct json;
+struct skeleton;
+int model_read_skeleton(struct skeleton *s, const struct json *v, const char *where);
+
 #endif

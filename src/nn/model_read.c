@@ -327,12 +327,11 @@ static int read_limb(struct skeleton *s, const struct json *v, const char *where
     return BPNET_OK;
 }
 
-static int read_skeleton(struct skeleton *s, const struct json *root, const char *path)
+int model_read_skeleton(struct skeleton *s, const struct json *v, const char *where)
 {
-    const struct json *v = json_get(root, "skeleton"), *joints, *limbs;
-    char where[512];
-    snprintf(where, sizeof(where), "%.400s: skeleton", path);
+    const struct json *joints, *limbs;
     int error;
+    *s = (struct skeleton){0};
     if ((error = need_text(s->type, sizeof(s->type), v, "type", where)) < 0 ||
         (error = need_text(s->category, sizeof(s->category), v, "category", where)) < 0 ||
         (error = json_need_array(&joints, v, "joints", where)) < 0 ||
@@ -353,6 +352,13 @@ static int read_skeleton(struct skeleton *s, const struct json *root, const char
             return error;
     skeleton_find_mirror(s);
     return BPNET_OK;
+}
+
+static int read_skeleton(struct skeleton *s, const struct json *root, const char *path)
+{
+    char where[512];
+    snprintf(where, sizeof(where), "%.400s: skeleton", path);
+    return model_read_skeleton(s, json_get(root, "skeleton"), where);
 }
 
 static int check_parameter(const struct param *p, const struct json *v, const char *path)

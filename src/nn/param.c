@@ -16,8 +16,8 @@ enum { ALIGN_FLOATS = 16 };
 static_assert((int)NODE_ROLES == (int)PARAM_ROLES, "a node has an index for every role");
 
 static const char *const role_names[PARAM_ROLES] = {
-    [PARAM_KERNEL] = "kernel", [PARAM_BIAS] = "bias", [PARAM_GAMMA] = "gamma",
-    [PARAM_BETA] = "beta",     [PARAM_SLOPE] = "slope", [PARAM_MEAN] = "mean",
+    [PARAM_KERNEL] = "kernel",     [PARAM_BIAS] = "bias",   [PARAM_GAMMA] = "gamma",
+    [PARAM_BETA] = "beta",         [PARAM_SLOPE] = "slope", [PARAM_MEAN] = "mean",
     [PARAM_VARIANCE] = "variance",
 };
 

@@ -15,7 +15,7 @@ enum param_role {
     PARAM_GAMMA,
     PARAM_BETA,
     PARAM_SLOPE, /* of OP_PRELU */
-    PARAM_MEAN, /* running statistics: not trainable */
+    PARAM_MEAN,  /* running statistics: not trainable */
     PARAM_VARIANCE,
     PARAM_ROLES
 };

@@ -124,9 +124,9 @@ struct pool_window {
 static struct pool_window window_at(const struct conv_geometry *g, bool count_padding, int oy,
                                     int ox)
 {
-    struct pool_window p = {
-        range_of(oy, g->kernel_h, g->stride, g->dilation, g->pad_top, g->in_h),
-        range_of(ox, g->kernel_w, g->stride, g->dilation, g->pad_left, g->in_w), 0.0F};
+    struct pool_window p = {range_of(oy, g->kernel_h, g->stride, g->dilation, g->pad_top, g->in_h),
+                            range_of(ox, g->kernel_w, g->stride, g->dilation, g->pad_left, g->in_w),
+                            0.0F};
     const int n = count_padding ? g->kernel_h * g->kernel_w : p.y.n * p.x.n;
     p.share = n > 0 ? 1.0F / (float)n : 0.0F;
     return p;
@@ -161,8 +161,7 @@ static void avg_pool_back(const struct conv_geometry *g, bool count_padding, con
                 break; /* so it is all along the row */
             const float *in = dy + pixel_offset(oy, ox, g->out_w, g->out_pitch);
             for (int iy = p.y.first; iy < p.y.end; iy += g->dilation)
-                for (int ix = p.x.first; iy >= row0 && iy < row1 && ix < p.x.end;
-                     ix += g->dilation)
+                for (int ix = p.x.first; iy >= row0 && iy < row1 && ix < p.x.end; ix += g->dilation)
                     add_scaled(dx + pixel_offset(iy, ix, g->in_w, g->in_pitch), in, p.share,
                                g->in_c);
         }
