@@ -147,7 +147,6 @@ static int pack_conv(struct compilation *c, const struct layer *l, struct plan_s
     const struct conv_geometry *g = &shape.g;
     s->kernel = compile_text(c, kernel->name);
     s->depthwise = l->depthwise;
-    s->macs = (int64_t)layer_macs_per_pixel(l) * g->out_c * g->out_h * g->out_w;
     if ((int)kernel->level > c->plan.head.level)
         c->plan.head.level = (int32_t)kernel->level;
     set_added(c, l, s);

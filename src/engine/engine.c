@@ -415,7 +415,7 @@ struct engine_step_info engine_step(const struct engine *e, int index)
         .h = made->h,
         .w = made->w,
         .channels = made->channels,
-        .macs = s->macs,
+        .macs = t->macs,
         .bytes_read = map_bytes(e, s->inputs[0]) + map_bytes(e, s->inputs[1]) +
                       map_bytes(e, s->added) + task_constants(t),
         .bytes_written = map_bytes(e, s->output),

@@ -47,8 +47,7 @@
  *      96  i64  constants: where in "weights" they are, -1: not there (8 numbers)
  *               stream, input's zero bytes, offset, multiplier, bias, scale, shift, slopes
  *     160  i64  bytes of the stream
- *     168  i64  multiply-accumulates, for people
- *     176       zeros to 192
+ *     168       zeros to 192
  *     outputs, 8 bytes each:  i32 map, text name
  *     joints, 8 bytes each:   text name, i32 mirror joint
  *     limbs, 8 bytes each:    i32 from, i32 to
@@ -131,7 +130,6 @@ struct plan_step {
     float a, b, c;
     int64_t stream, zero, offset, multiplier, bias, scale, shift, slopes; /* in "weights", or -1 */
     int64_t stream_size;
-    int64_t macs;
 };
 
 struct plan_output {

@@ -18,7 +18,7 @@ static const struct plan_field map_fields[] = {
 static const struct plan_field step_fields[] = {
     {AT(plan_step, op), 4, 23}, /* op … c */
     {-1, 4, 1},
-    {AT(plan_step, stream), 8, 10}, /* stream … macs */
+    {AT(plan_step, stream), 8, 9}, /* stream … stream_size */
 };
 
 static const struct plan_field pair_fields[] = {{0, 4, 2}};

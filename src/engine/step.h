@@ -19,6 +19,7 @@ struct task {
     struct conv_constants constants;
     struct map_convert convert;
     const float *slopes;
+    int64_t macs;
 };
 
 /* What the steps of one engine share. */

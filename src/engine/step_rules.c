@@ -158,12 +158,15 @@ static int check_constants(const struct step_check *c, struct task *t)
     return BPNET_OK;
 }
 
-static bool is_too_much(const struct conv_shape *s)
+/* In floats first, because the product of sizes that are all within limits may be beyond 64 bits.
+ */
+static bool count_macs(struct task *t)
 {
-    const struct conv_geometry *g = &s->g;
+    const struct conv_geometry *g = &t->shape.g;
     const double macs = (double)g->out_h * g->out_w * g->kernel_h * g->kernel_w * g->out_c *
-                        (s->depthwise ? 1 : g->in_c);
-    return macs > (double)PLAN_MAX_WORK;
+                        (t->shape.depthwise ? 1 : g->in_c);
+    t->macs = macs <= (double)PLAN_MAX_WORK ? (int64_t)macs : 0;
+    return t->macs > 0;
 }
 
 int step_check_conv(const struct step_check *c, struct task *t)
@@ -183,7 +186,7 @@ int step_check_conv(const struct step_check *c, struct task *t)
         return bad(c, t, "limits that its result cannot have");
     if ((err = check_added(c, t, y)) < 0 || (err = find_kernel(c, t)) < 0)
         return err;
-    if (is_too_much(&t->shape) || !t->kernel->fits(&t->shape))
+    if (!count_macs(t) || !t->kernel->fits(&t->shape))
         return bad(c, t, "its kernel does not do this");
     if ((err = check_constants(c, t)) < 0)
         return err;
