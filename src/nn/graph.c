@@ -65,6 +65,20 @@ int graph_find(const struct graph *g, const char *name)
     return -1;
 }
 
+int graph_norm_of(const struct graph *g, int node)
+{
+    int norm = -1, readers = 0;
+    for (int i = node + 1; i < g->n_nodes; i++)
+        for (int k = 0; k < g->nodes[i].n_inputs; k++) {
+            if (g->nodes[i].inputs[k] != node)
+                continue;
+            readers++;
+            if (g->nodes[i].op == OP_NORM)
+                norm = i;
+        }
+    return readers == 1 ? norm : -1;
+}
+
 /* ---- checking ---------------------------------------------------------------------------- */
 
 static int check_name(const struct graph *g, int index)

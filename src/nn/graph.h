@@ -102,6 +102,9 @@ int graph_check(const struct graph *g);
 int graph_find(const struct graph *g, const char *name); /* index, or -1 */
 const char *op_name(enum op op);
 
+/* The batch norm that reads `node`, and nobody else does; -1: none. */
+int graph_norm_of(const struct graph *g, int node);
+
 /*
  * Output height and width of every node for an input of h x w; hw is [n_nodes][2]. The graph has
  * passed graph_check(). BPNET_EUSAGE when maps that meet do not fit at this size.

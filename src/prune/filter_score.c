@@ -4,20 +4,6 @@
 #include <assert.h>
 #include <math.h>
 
-int filter_norm_of(const struct graph *g, int node)
-{
-    int norm = -1, readers = 0;
-    for (int i = node + 1; i < g->n_nodes; i++)
-        for (int k = 0; k < g->nodes[i].n_inputs; k++) {
-            if (g->nodes[i].inputs[k] != node)
-                continue;
-            readers++;
-            if (g->nodes[i].op == OP_NORM)
-                norm = i;
-        }
-    return readers == 1 ? norm : -1;
-}
-
 static const float *values(const struct model *m, int node, enum param_role role, size_t *count)
 {
     const struct param *p = &m->params.list[m->graph.nodes[node].params[role]];
@@ -45,7 +31,7 @@ static void score_kernel(double *out, const struct model *m, int node, bool squa
 void filter_score_weights(double *out, const struct model *m, int node, enum filter_score kind)
 {
     assert(kind != FILTER_SCORE_GIVEN);
-    const int norm = kind == FILTER_SCORE_BN ? filter_norm_of(&m->graph, node) : -1;
+    const int norm = kind == FILTER_SCORE_BN ? graph_norm_of(&m->graph, node) : -1;
     if (norm < 0) {
         score_kernel(out, m, node, kind != FILTER_SCORE_L1);
         return;

@@ -12,9 +12,6 @@ enum filter_score {
     FILTER_SCORES
 };
 
-/* The batch norm that reads the convolution `node` and nothing else does; -1: none. */
-int filter_norm_of(const struct graph *g, int node);
-
 /* Scores of a convolution's filters; biases do not count. Not FILTER_SCORE_GIVEN. */
 void filter_score_weights(double *out, const struct model *m, int node, enum filter_score kind);
 

@@ -223,8 +223,8 @@ static void test_scores(void **state)
         filter_score_weights(s, &m, b, cases[k].kind);
         assert_true(s[0] == cases[k].b[0] && s[1] == cases[k].b[1]);
     }
-    assert_int_equal(filter_norm_of(&m.graph, a), norm);
-    assert_int_equal(filter_norm_of(&m.graph, b), -1);
+    assert_int_equal(graph_norm_of(&m.graph, a), norm);
+    assert_int_equal(graph_norm_of(&m.graph, b), -1);
     net_close(&m);
 }
 
@@ -235,7 +235,7 @@ static void test_norm_with_a_second_reader(void **state)
     struct model m = {0};
     const int a = net_conv(&m, "a", net_input(&m), 2, false), norm = net_norm(&m, "a_bn", a);
     net_finish(&m, net_conv(&m, "out", net_join(&m, OP_ADD, "sum", a, norm), 1, true));
-    assert_int_equal(filter_norm_of(&m.graph, a), -1);
+    assert_int_equal(graph_norm_of(&m.graph, a), -1);
     net_close(&m);
 }
 
