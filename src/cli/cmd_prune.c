@@ -4,9 +4,12 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cli/progress.h"
 #include "cli/prune_report.h"
+#include "cli/prune_sweep.h"
 #include "io/file.h"
 #include "prune/threshold.h"
+#include "train/taylor.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -21,6 +24,11 @@ struct args {
     double threshold, target_macs, target_parameters;
     int64_t granularity, min_filters;
     struct text_list excluded;
+    const char *train_spec;
+    int64_t batches;
+    const char *sweep;
+    struct sweep_data data;
+    int64_t max_images;
     bool summary, verbose;
 };
 
@@ -30,7 +38,7 @@ struct args {
 static const char *const normalizers[] = {"max", "L2", "none", NULL};
 static const char *const criteria[] = {"union", "intersection", "arithmetic_mean", "geometric_mean",
                                        NULL};
-static const char *const scores[] = {"l2", "l1", "bn", NULL};
+static const char *const scores[] = {"l2", "l1", "bn", "taylor", NULL};
 
 static const struct option options[] = {
     {"model", "m", OPTION_TEXT, AT(model), "FILE", .help = "trained model or checkpoint",
@@ -44,7 +52,8 @@ static const struct option options[] = {
     {"target-params", NULL, OPTION_NUMBER, AT(target_parameters), "SHARE",
      .help = "instead: the one that leaves this share of the parameters"},
     {"score", NULL, OPTION_TEXT, AT(score), "KIND",
-     .help = "a filter's score: l2 or l1 of its kernel, bn: of its batch norm's scale",
+     .help = "a filter's score: l2 or l1 of its kernel, bn: its batch norm's scale, taylor: what "
+             "the loss would change by, from gradients (-e)",
      .preset = "l2", .choices = scores},
     {"normalizer", "n", OPTION_TEXT, AT(normalizer), "KIND",
      .help = "how scores of different layers are made comparable", .preset = "max",
@@ -60,6 +69,20 @@ static const struct option options[] = {
      .high = GRAPH_MAX_CHANNELS},
     {"excluded_layers", "el", OPTION_WORDS, AT(excluded), "NAME …",
      .help = "layers that stay whole; the outputs always do"},
+    {"experiment_spec_file", "e", OPTION_TEXT, AT(train_spec), "FILE",
+     .help = "for --score taylor: experiment spec whose records are taken"},
+    {"batches", NULL, OPTION_INTEGER, AT(batches), "N",
+     .help = "for --score taylor: so many batches", .preset = "16", .low = 1, .high = 1e6},
+    {"sweep", NULL, OPTION_TEXT, AT(sweep), "X,X,…",
+     .help =
+         "only tell what these thresholds would leave; with -r also as sweep.csv and sweep.svg"},
+    {"inference_spec", "i", OPTION_TEXT, AT(data.inference_spec), "FILE",
+     .help = "for --sweep: measure the AP, so run"},
+    {"annotations", NULL, OPTION_TEXT, AT(data.annotations), "FILE",
+     .help = "for --sweep: measure the AP on these people, a COCO keypoint file"},
+    {"images", NULL, OPTION_TEXT, AT(data.images), "DIR", .help = "and the folder of its pictures"},
+    {"max_images", NULL, OPTION_INTEGER, AT(max_images), "N",
+     .help = "only the first N pictures; 0: all", .preset = "0", .low = 0, .high = 1e9},
     {"summary", NULL, OPTION_FLAG, AT(summary), .help = "totals only, no layers"},
     {"verbose", "v", OPTION_FLAG, AT(verbose), .help = "also tell the groups of layers"},
 };
@@ -72,6 +95,11 @@ static int choice(const char *const *names, const char *name)
     return i;
 }
 
+static bool wants_taylor(const struct args *args)
+{
+    return choice(scores, args->score) == FILTER_SCORE_GIVEN;
+}
+
 /* ---- before anything is done --------------------------------------------------------------- */
 
 static bool same_file(const char *a, const char *b)
@@ -82,6 +110,10 @@ static bool same_file(const char *a, const char *b)
 
 static int check_output(const struct args *args)
 {
+    if (args->sweep)
+        return args->output ? error_set(BPNET_EUSAGE, "prune: --sweep writes no model; leave -o "
+                                                      "away, or --sweep")
+                            : BPNET_OK;
     if (!args->output)
         return args->common.dry_run
                    ? BPNET_OK
@@ -96,7 +128,7 @@ static int check_output(const struct args *args)
         return BPNET_ENOMEM;
     const int err = args->common.dry_run || access(folder, W_OK) == 0
                         ? BPNET_OK
-                        : error_set_errno(BPNET_ECREATE, "%s", args->output);
+                        : error_set_errno(BPNET_ECREATE, "%s: cannot create", args->output);
     free(folder);
     return err;
 }
@@ -108,6 +140,18 @@ static int check_args(const struct args *args)
                          args->threshold);
     if (args->target_macs != 0.0 && args->target_parameters != 0.0)
         return error_set(BPNET_EUSAGE, "prune: --target-macs and --target-params: one at a time");
+    if (wants_taylor(args) && !args->train_spec)
+        return error_set(BPNET_EUSAGE, "prune: --score taylor needs training data: name an "
+                                       "experiment spec with -e FILE");
+    if (!args->data.annotations != !args->data.images ||
+        (args->data.inference_spec && !args->data.annotations))
+        return error_set(BPNET_EUSAGE, "prune: to measure the AP name both --annotations FILE and "
+                                       "--images DIR");
+    if (args->data.annotations && !args->sweep)
+        return error_set(BPNET_EUSAGE, "prune: the AP is measured in a --sweep only");
+    if (args->common.set.n && args->train_spec && args->data.annotations)
+        return error_set(BPNET_EUSAGE, "prune: --set could mean a key of either spec; write it "
+                                       "into that spec");
     return check_output(args);
 }
 
@@ -126,15 +170,45 @@ static int choose_threshold(double *out, const struct pruner *p, const struct ar
 /* Thresholds outside of the range are legal, but hardly what was meant. */
 static void warn_of_threshold(double threshold, const struct threshold_range *range)
 {
-    if (threshold >= range->high && range->high > range->low)
-        log_warning("every score is below a threshold of %g or hardly above: only the minimum "
-                    "of filters remains; for this model thresholds from %.6g to %.6g make a "
+    const char *story = threshold < range->low ? "removes nothing"
+                        : threshold >= range->high
+                            ? "leaves only the minimum of filters in every layer"
+                            : NULL;
+    if (story)
+        log_warning("a threshold of %g %s; for this model those from %.6g to %.6g make a "
                     "difference",
-                    threshold, range->low, range->high);
-    else if (threshold < range->low)
-        log_warning("a threshold of %g removes nothing; for this model thresholds from %.6g to "
-                    "%.6g make a difference",
-                    threshold, range->low, range->high);
+                    threshold, story, range->low, range->high);
+}
+
+/* ---- importance by gradients --------------------------------------------------------------- */
+
+static void watch(void *ctx, int done, int total)
+{
+    progress_update(ctx, (size_t)done, (size_t)total, "batches", "");
+}
+
+static int score_by_taylor(struct taylor_scores *out, const struct run *run,
+                           const struct args *args)
+{
+    const struct spec_overrides overrides = {run->common->set.items, run->common->set.n};
+    struct experiment_spec *spec = NULL;
+    struct progress progress;
+    int err = experiment_spec_load(&spec, args->train_spec, &overrides);
+    if (err < 0)
+        return err;
+    const struct taylor_options how = {.model = args->model,
+                                       .batches = (int)args->batches,
+                                       .threads = (unsigned)run->common->threads,
+                                       .cpu = run->cpu,
+                                       .key = run->key,
+                                       .stop = run->stop,
+                                       .progress = watch,
+                                       .ctx = &progress};
+    progress_start(&progress, run->common->quiet, 10);
+    err = taylor_score(out, spec, &how);
+    progress_clear(&progress);
+    experiment_spec_free(spec);
+    return err;
 }
 
 /* ---- running ------------------------------------------------------------------------------- */
@@ -195,19 +269,39 @@ static int save(const struct run *run, const struct args *args, const struct pru
     return err;
 }
 
+/* At one threshold: the model, and what became of it. */
+static int prune_once(struct run *run, const struct args *args, const struct model *model,
+                      const struct pruner *p, const struct prune_options *how)
+{
+    struct prune_plan plan = {0};
+    struct threshold_range range;
+    double threshold;
+    int err;
+    if ((err = threshold_range_find(&range, p)) < 0 ||
+        (err = choose_threshold(&threshold, p, args)) < 0 ||
+        (err = pruner_plan(&plan, p, threshold)) < 0)
+        return err;
+    if (args->target_macs == 0.0 && args->target_parameters == 0.0)
+        warn_of_threshold(threshold, &range);
+    if ((err = save(run, args, p, &plan)) == 0)
+        err = report(run, args, model, p, &plan, how, &range);
+    prune_plan_close(&plan);
+    return err;
+}
+
 static int run_prune(struct run *run, const void *a)
 {
     const struct args *args = a;
     struct model *model = NULL;
     struct pruner *pruner = NULL;
-    struct prune_plan plan = {0};
-    struct threshold_range range;
-    double threshold;
+    struct taylor_scores given = {0};
     int err = check_args(args);
-    if (err < 0 || (err = model_load(&model, args->model, run->key)) < 0)
-        return err;
+    if (err < 0 || (err = model_load(&model, args->model, run->key)) < 0 ||
+        (wants_taylor(args) && (err = score_by_taylor(&given, run, args)) < 0))
+        goto done;
     const struct prune_options how = {
         .score = (enum filter_score)choice(scores, args->score),
+        .given = (const double *const *)given.of,
         .norm = (enum score_norm)choice(normalizers, args->normalizer),
         .join = (enum score_join)choice(criteria, args->criterion),
         .granularity = (int)args->granularity,
@@ -217,17 +311,17 @@ static int run_prune(struct run *run, const void *a)
         .input_h = model->meta.input_h,
         .input_w = model->meta.input_w,
     };
-    if ((err = pruner_open(&pruner, model, &how)) < 0 ||
-        (err = threshold_range_find(&range, pruner)) < 0 ||
-        (err = choose_threshold(&threshold, pruner, args)) < 0 ||
-        (err = pruner_plan(&plan, pruner, threshold)) < 0)
+    struct sweep_data data = args->data;
+    data.max_images = (size_t)args->max_images;
+    if ((err = pruner_open(&pruner, model, &how)) < 0)
         goto done;
-    warn_of_threshold(threshold, &range);
-    if ((err = save(run, args, pruner, &plan)) == 0)
-        err = report(run, args, model, pruner, &plan, &how, &range);
+    if (args->verbose)
+        prune_report_groups(&model->graph, pruner);
+    err = args->sweep ? prune_sweep(run, pruner, args->sweep, &data)
+                      : prune_once(run, args, model, pruner, &how);
 done:
-    prune_plan_close(&plan);
     pruner_close(pruner);
+    taylor_scores_free(&given);
     model_free(model);
     return err;
 }
@@ -238,6 +332,11 @@ static const char *const examples[] = {
     "pretrained_weights: pruned.bpnet and load_graph: true",
     "bpnet prune -m model.bpnet -o pruned.bpnet --target-macs 0.5",
     "find the threshold that halves the work",
+    "bpnet prune -m model.bpnet -o pruned.bpnet --target-macs 0.5 --score taylor -e train.yaml",
+    "the same, judging filters by the loss on training data",
+    "bpnet prune -m model.bpnet --sweep 0.6,0.7,0.8,0.9 --annotations val.json --images val/ -r "
+    "out",
+    "what would remain at several thresholds, as out/sweep.csv and out/sweep.svg",
     NULL,
 };
 

@@ -30,11 +30,10 @@ static int is_engine(bool *engine, const char *path, struct seal_key *key)
     return BPNET_OK;
 }
 
-static int open_model(struct network *n, const struct run *run)
+/* What runs n->model. */
+static int open_exec(struct network *n, const struct run *run)
 {
-    int err = model_load(&n->model, n->model_path, run->key);
-    if (err < 0 || (err = model_need_people(n->model, n->model_path)) < 0)
-        return err;
+    int err;
     kernels_init(&n->kernels, run->cpu);
     const struct exec_options how = {.batch = 1,
                                      .h = n->options.input_h,
@@ -46,6 +45,14 @@ static int open_model(struct network *n, const struct run *run)
         return err;
     exec_as_net(n->exec, &n->net);
     return BPNET_OK;
+}
+
+static int open_model(struct network *n, const struct run *run)
+{
+    int err = model_load(&n->model, n->model_path, run->key);
+    if (err < 0 || (err = model_need_people(n->model, n->model_path)) < 0)
+        return err;
+    return open_exec(n, run);
 }
 
 /* Without a spec an engine's own size is the one to use; with one, the predictor warns. */
@@ -71,28 +78,46 @@ static int open_engine(struct network *n, const struct run *run, bool has_spec)
     return BPNET_OK;
 }
 
-int network_open(struct network *n, const struct run *run, const char *model,
-                 const char *inference_spec)
+static int load_spec(struct network *n, const struct run *run, const char *path)
 {
-    *n = (struct network){0};
     const struct spec_overrides overrides = {run->common->set.items, run->common->set.n};
-    bool engine = false;
-    int err = inference_spec_load(&n->spec, inference_spec, &overrides);
-    if (err < 0 || (err = choose_model(n, model)) < 0 ||
-        (err = is_engine(&engine, n->model_path, run->key)) < 0 ||
-        (err = workers_open(&n->workers, (unsigned)run->common->threads)) < 0)
-        goto fail;
+    const int err = inference_spec_load(&n->spec, path, &overrides);
+    if (err < 0)
+        return err;
     n->options = n->spec->options;
     if (run->common->compat) {
         n->options.compat = true;
         n->options.peaks = PEAKS_FRAMEWORK;
     }
+    return workers_open(&n->workers, (unsigned)run->common->threads);
+}
+
+int network_open(struct network *n, const struct run *run, const char *model,
+                 const char *inference_spec)
+{
+    *n = (struct network){0};
+    bool engine = false;
+    int err;
+    if ((err = load_spec(n, run, inference_spec)) < 0 || (err = choose_model(n, model)) < 0 ||
+        (err = is_engine(&engine, n->model_path, run->key)) < 0)
+        goto fail;
     err =
         engine ? open_engine(n, run, inference_spec || run->common->set.n > 0) : open_model(n, run);
     if (err == BPNET_OK)
         return BPNET_OK;
 fail:
     network_close(n);
+    return err;
+}
+
+int network_open_model(struct network *n, const struct run *run, struct model *model,
+                       const char *inference_spec)
+{
+    *n = (struct network){.model = model};
+    int err;
+    if ((err = load_spec(n, run, inference_spec)) < 0 ||
+        (err = model_need_people(model, "the model")) < 0 || (err = open_exec(n, run)) < 0)
+        network_close(n);
     return err;
 }
 

@@ -29,6 +29,9 @@ struct network {
  */
 int network_open(struct network *n, const struct run *run, const char *model,
                  const char *inference_spec);
+/* The same with a model that is loaded already; it is taken over, also on failure. */
+int network_open_model(struct network *n, const struct run *run, struct model *model,
+                       const char *inference_spec);
 void network_close(struct network *n); /* a zeroed one is allowed */
 
 #endif

@@ -2,6 +2,7 @@
 #include "cli/prune_report.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "nn/op.h"
 #include "prune/rebuild.h"
 
@@ -133,6 +134,23 @@ void prune_report_print(const struct prune_report *r, bool totals_only)
     printf("%-11s %.4g G -> %.4g G at %dx%d, %.2f %% remain\n", "MACs",
            (double)r->before.macs * 1e-9, (double)r->after.macs * 1e-9, r->h, r->w,
            percent((double)r->after.macs, (double)r->before.macs));
+}
+
+void prune_report_groups(const struct graph *g, const struct pruner *p)
+{
+    const struct channel_groups *groups = pruner_groups(p);
+    for (int k = 0; k < groups->n; k++) {
+        struct str names = {0};
+        int n = 0;
+        for (int i = 0; i < g->n_nodes; i++)
+            if (groups->of[i] == k && node_is_scored(&g->nodes[i]))
+                str_printf(&names, "%s%s", n++ ? ", " : "", g->nodes[i].name);
+        const enum whole_reason whole = groups->list[k].whole;
+        if (n > 1)
+            log_info("one group: %s%s%s", str_text(&names), whole ? "; whole: " : "",
+                     reasons[whole]);
+        str_free(&names);
+    }
 }
 
 /* ---- for programs -------------------------------------------------------------------------- */

@@ -32,4 +32,7 @@ void prune_report_print(const struct prune_report *r, bool totals_only);
 /* The members "layers" and "total" of an object that is open. */
 void prune_report_write(struct json_writer *w, const struct prune_report *r);
 
+/* Log the groups of layers that must agree. */
+void prune_report_groups(const struct graph *g, const struct pruner *p);
+
 #endif

@@ -81,6 +81,12 @@ static int score_node(double *out, const struct pruner *p, int node)
         if (err < 0)
             return err;
         memcpy(out, given, (size_t)n->channels * sizeof *out);
+    } else if (p->options.score == FILTER_SCORE_BN && p->options.norm == SCORE_NORM_NONE &&
+               graph_norm_of(&p->model->graph, node) < 0) {
+        return error_set(BPNET_EUSAGE,
+                         "layer '%s' has no batch norm: its kernel cannot be compared with the "
+                         "scales of others without a normaliser; exclude it, or normalise",
+                         n->name);
     } else {
         filter_score_weights(out, p->model, node, p->options.score);
     }
@@ -255,12 +261,9 @@ static void keep_node(struct prune_plan *plan, const struct pruner *p, int node)
         plan->count[node] += keep[j];
 }
 
-int pruner_plan(struct prune_plan *plan, const struct pruner *p, double threshold)
+static int make_plan(struct prune_plan *plan, const struct pruner *p, double threshold)
 {
     const struct graph *g = &p->model->graph;
-    *plan = (struct prune_plan){0};
-    if (!(threshold >= 0.0))
-        return error_set(BPNET_EUSAGE, "a threshold of %g; expected 0 or more", threshold);
     struct graph smaller = {0};
     int err = open_plan(plan, g);
     if (err < 0)
@@ -275,6 +278,19 @@ done:
     if (err < 0)
         prune_plan_close(plan);
     return err;
+}
+
+int pruner_plan(struct prune_plan *plan, const struct pruner *p, double threshold)
+{
+    *plan = (struct prune_plan){0};
+    if (!(threshold >= 0.0))
+        return error_set(BPNET_EUSAGE, "a threshold of %g; expected 0 or more", threshold);
+    return make_plan(plan, p, threshold);
+}
+
+int pruner_plan_whole(struct prune_plan *plan, const struct pruner *p)
+{
+    return make_plan(plan, p, -1.0); /* no score is negative */
 }
 
 void prune_plan_close(struct prune_plan *plan)

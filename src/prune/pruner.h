@@ -42,7 +42,8 @@ struct prune_plan {
 struct pruner;
 
 /*
- * The model is borrowed. BPNET_EUSAGE names an excluded layer that the model does not have;
+ * The model is borrowed. BPNET_EUSAGE names an excluded layer that the model does not have, or one
+ * without batch norm when only their scales, as they are, are asked for;
  * BPNET_ECONFIG when nothing can be pruned at all.
  */
 int pruner_open(struct pruner **out, const struct model *m, const struct prune_options *options);
@@ -56,6 +57,7 @@ const double *pruner_scores(const struct pruner *p, int group);
 
 /* A threshold that is negative or not a number is BPNET_EUSAGE. On failure *plan is zeroed. */
 int pruner_plan(struct prune_plan *plan, const struct pruner *p, double threshold);
+int pruner_plan_whole(struct prune_plan *plan, const struct pruner *p); /* all stays */
 void prune_plan_close(struct prune_plan *plan); /* a zeroed one is allowed */
 
 /* The model that a plan leaves; the original is not changed. */

@@ -16,7 +16,7 @@ struct args {
     const char *model, *mode;
     int64_t shards;
     double threshold;
-    struct text_list set, gpu_index;
+    struct text_list set, gpu_index, layers;
     const char *key;
 };
 
@@ -34,8 +34,9 @@ static const struct option second[] = {
     {"set", NULL, OPTION_LIST, AT(set), "K=V", .help = ""},
     {"gpu_index", NULL, OPTION_INTEGERS, AT(gpu_index), "I", .no_effect = "there are none"},
     {"key", "k", OPTION_TEXT, AT(key), "KEY", .no_effect = "nothing is locked"},
+    {"excluded_layers", "el", OPTION_WORDS, AT(layers), "NAME …", .help = ""},
 };
-static const struct option_table tables[] = {{first, 3}, {second, 5}};
+static const struct option_table tables[] = {{first, 3}, {second, 6}};
 
 /* The words of a command line; arrays of them. */
 struct line {
@@ -50,6 +51,27 @@ static int parse(struct args *args, struct text_list *operands, struct line line
     *args = (struct args){0};
     *operands = (struct text_list){0};
     return opt_parse(args, operands, "prune", tables, 2, argc, line.words);
+}
+
+/* Words go on to the next option, of whatever kind; an inline value is one word more. */
+static void test_words(void **state)
+{
+    (void)state;
+    static const struct line line = {
+        {"-m", "x", "-el", "a", "stage1/b", "3", "-v", "-el=c", "--excluded-layers", "d", "e"}};
+    static const char *const expected[] = {"a", "stage1/b", "3", "c", "d", "e"};
+    struct args args;
+    struct text_list operands;
+    assert_int_equal(parse(&args, &operands, line), 0);
+    assert_int_equal(args.layers.n, 6);
+    for (size_t i = 0; i < 6; i++)
+        assert_string_equal(args.layers.items[i], expected[i]);
+    assert_true(args.verbose);
+    assert_int_equal(operands.n, 0);
+    opt_free(&args, &operands, tables, 2);
+    assert_int_equal(parse(&args, &operands, (struct line){{"-m", "x", "-el", "-v"}}),
+                     BPNET_EUSAGE);
+    opt_free(&args, &operands, tables, 2);
 }
 
 static void test_every_way_to_write_a_value(void **state)
@@ -149,6 +171,7 @@ int main(void)
 {
     log_set_level(LOG_QUIET); /* options without effect warn */
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_words),
         cmocka_unit_test(test_every_way_to_write_a_value),
         cmocka_unit_test(test_operands_lists_and_negative_numbers),
         cmocka_unit_test(test_bad_lines),

@@ -53,8 +53,11 @@ static void silence(struct model *m, const struct prune_plan *plan)
 
 static struct prune_options random_options(struct rng *rng)
 {
-    return (struct prune_options){.score = (enum filter_score)pick(rng, 0, FILTER_SCORE_BN),
-                                  .norm = (enum score_norm)pick(rng, 0, SCORE_NORMS - 1),
+    /* Scales of batch norms are not taken as they are: layers may have none. */
+    const enum filter_score score = (enum filter_score)pick(rng, 0, FILTER_SCORE_BN);
+    const int norms = score == FILTER_SCORE_BN ? SCORE_NORM_NONE : SCORE_NORMS;
+    return (struct prune_options){.score = score,
+                                  .norm = (enum score_norm)pick(rng, 0, norms - 1),
                                   .join = (enum score_join)pick(rng, 0, SCORE_JOINS - 1),
                                   .granularity = pick(rng, 1, 3),
                                   .min_filters = pick(rng, 1, 3),

@@ -276,6 +276,26 @@ static void test_given_scores(void **state)
 
 /* ---- goals --------------------------------------------------------------------------------- */
 
+/* Scales of batch norms and norms of kernels are not of one kind. */
+static void test_scales_alone(void **state)
+{
+    (void)state;
+    struct model m = {0};
+    struct pruner *p;
+    concat_net(&m);
+    struct prune_options o = plain;
+    o.score = FILTER_SCORE_BN;
+    o.norm = SCORE_NORM_NONE;
+    assert_int_equal(pruner_open(&p, &m, &o), BPNET_EUSAGE);
+    assert_non_null(strstr(error_message(), "layer 'b' has no batch norm"));
+    const char *names[] = {"b", "c"};
+    o.excluded = names;
+    o.n_excluded = 2;
+    assert_int_equal(pruner_open(&p, &m, &o), 0);
+    pruner_close(p);
+    net_close(&m);
+}
+
 static void test_range(void **state)
 {
     (void)state;
@@ -379,8 +399,9 @@ int main(void)
         cmocka_unit_test(test_propagation),  cmocka_unit_test(test_attributes_stay),
         cmocka_unit_test(test_criteria),     cmocka_unit_test(test_depthwise),
         cmocka_unit_test(test_scores),       cmocka_unit_test(test_norm_with_a_second_reader),
-        cmocka_unit_test(test_given_scores), cmocka_unit_test(test_range),
-        cmocka_unit_test(test_goals),        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_given_scores), cmocka_unit_test(test_scales_alone),
+        cmocka_unit_test(test_range),        cmocka_unit_test(test_goals),
+        cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
