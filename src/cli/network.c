@@ -85,6 +85,7 @@ static int load_spec(struct network *n, const struct run *run, const char *path)
     if (err < 0)
         return err;
     n->options = n->spec->options;
+    n->options.cpu = run->cpu;
     if (run->common->compat) {
         n->options.compat = true;
         n->options.peaks = PEAKS_FRAMEWORK;

@@ -8,6 +8,8 @@
 
 #include "kernel/kernel.h"
 
+struct resize_rows;
+
 void conv_init_ref(struct kernels *k);
 void pixel_init_ref(struct kernels *k);
 void pool_init_ref(struct kernels *k);
@@ -21,12 +23,14 @@ void pixel_init_avx2(struct kernels *k);
 void pool_init_avx2(struct kernels *k);
 void step_init_avx2(struct kernels *k);
 void depthwise_init_avx2(struct kernels *k);
+void resize_rows_init_avx2(struct resize_rows *k);
 
 void conv_init_avx512(struct kernels *k);
 void pixel_init_avx512(struct kernels *k);
 void pool_init_avx512(struct kernels *k);
 void step_init_avx512(struct kernels *k);
 void depthwise_init_avx512(struct kernels *k);
+void resize_rows_init_avx512(struct resize_rows *k);
 #endif
 
 #endif

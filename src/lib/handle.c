@@ -71,6 +71,11 @@ static int make_options(struct predict_options *out, const struct engine_info *i
                         const bpnet_options *o)
 {
     predict_options_default(out);
+    if (o->cpu) {
+        const int err = cpu_level_parse(&out->cpu, o->cpu);
+        if (err < 0)
+            return err;
+    }
     out->input_h = info->input_h;
     out->input_w = info->input_w;
     out->aspect = ASPECT_PAD_IMAGE;

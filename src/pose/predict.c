@@ -55,6 +55,7 @@ void predict_options_default(struct predict_options *o)
         .min_joints = 4,
         .min_score_per_joint = 0.4f,
         .min_limb_share = 0.8f,
+        .cpu = cpu_level_detect(),
     };
 }
 
@@ -143,6 +144,7 @@ int predictor_open(struct predictor **out, const struct net *net,
         restrict_options(&p->options, net);
     qsort(p->options.scales, (size_t)p->options.n_scales, sizeof(float), rising);
     p->n_views = p->options.n_scales;
+    resizer_init(&p->resizer, options->cpu);
     *out = p;
     return BPNET_OK;
 }

@@ -5,6 +5,7 @@
 #ifndef POSE_PREDICT_H
 #define POSE_PREDICT_H
 
+#include "base/cpu.h"
 #include "base/workers.h"
 #include "io/image.h"
 #include "pose/people.h"
@@ -65,6 +66,7 @@ struct predict_options {
     float min_limb_share;      /* 0.8, strictly more than */
     float person_threshold;    /* people who score less are left out; 0: none */
     int max_people;            /* 0: no limit but memory */
+    enum cpu_level cpu;        /* instructions of the resize; results do not depend on it */
 };
 
 /* The original's defaults, with our sub-pixel peaks. */

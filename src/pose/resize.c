@@ -1,6 +1,8 @@
 /*
- * The resize works in bands of output rows. Each band keeps a ring of the last four horizontally
- * resized rows, so a source row is touched once a band; grey is never stored, only accounted for.
+ * The resize works in bands of output rows. Each band keeps a ring of the last four source rows as
+ * floats, so a source row is touched once a band; four of them are blended into one, then columns.
+ * Grey is hardly stored: a row holds the picture's own pixels and a margin of four at either side,
+ * since whatever lies farther out is the same.
  */
 #include "pose/resize.h"
 
@@ -12,19 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAND_ROWS = 16, CHANNELS = 3, TAPS = 4 };
-
-/* Output position d reads samples first-1 .. first+2 (clamped to the border). */
-struct resize_tap {
-    int first;
-    float weight[TAPS];
-};
+enum { BAND_ROWS = 16, CHANNELS = RESIZE_CHANNELS, TAPS = RESIZE_TAPS, MARGIN = TAPS, SLACK = 4 };
 
 /* What one thread needs. */
 struct scratch {
-    uint32_t *sums; /* (image_w, 3): column sums of a block's rows */
-    float *line;    /* (reduced_w, 3): an averaged row */
-    float *rows;    /* (4, w, 3): the ring */
+    uint32_t *sums;  /* (image_w, 3): column sums of a block's rows */
+    float *lines;    /* the ring, TAPS rows of line_pixels() */
+    float *blended;  /* one such row */
+    float *row;      /* (w, 3): an output row */
+    uint8_t *levels; /* the same rounded */
 };
 
 struct job {
@@ -38,32 +36,53 @@ struct job {
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
-static void make_taps(struct resize_tap *taps, int n, double factor)
+static int clamp(int x, int low, int high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+/* Which blocks of the padded picture's axis show any of the picture. */
+static struct resize_span span_of(int before, int size, int block, int padded)
+{
+    return (struct resize_span){.first = before / block,
+                                .last = (before + size - 1) / block,
+                                .n = (padded - 1) / block + 1};
+}
+
+/* Output position d reads samples first[d] .. first[d] + 3, counted from the span's margin. */
+static void make_taps(struct resize_taps *t, const struct resize_span *span, int n, double factor)
 {
     const double scale = 1 / factor;
+    const int size = span->last - span->first + 1;
     for (int d = 0; d < n; d++) {
         const float at = (float)((d + 0.5) * scale - 0.5);
         const float below = floorf(at);
-        taps[d].first = (int)below;
-        cubic_weights(at - below, taps[d].weight);
+        t->first[d] = clamp((int)below - 1 - span->first, -MARGIN, size) + MARGIN;
+        cubic_weights(at - below, t->weights[d]);
     }
 }
 
-static int reserve_taps(struct resize_tap **taps, size_t *capacity, size_t n)
+static int reserve_taps(struct resize_taps *t, size_t n)
 {
-    if (n <= *capacity)
+    if (n <= t->capacity)
         return BPNET_OK;
-    struct resize_tap *grown = realloc(*taps, n * sizeof(*grown));
-    if (!grown)
-        return error_set(BPNET_ENOMEM, "no memory to resize a picture");
-    *taps = grown;
-    *capacity = n;
-    return BPNET_OK;
+    free(t->first);
+    free(t->weights);
+    t->first = malloc(n * sizeof(*t->first));
+    t->weights = malloc(n * sizeof(*t->weights));
+    t->capacity = t->first && t->weights ? n : 0;
+    return t->capacity ? BPNET_OK : error_set(BPNET_ENOMEM, "no memory to resize a picture");
 }
 
 static int block_size(double factor, bool antialias)
 {
     return antialias && factor < 0.5 ? (int)ceil(0.5 / factor) : 1;
+}
+
+static size_t line_floats(const struct resizer *r)
+{
+    const size_t pixels = (size_t)(r->across.last - r->across.first + 1) + 2 * (size_t)MARGIN;
+    return pixels * CHANNELS + SLACK;
 }
 
 static size_t sums_size(const struct resizer *r)
@@ -73,14 +92,12 @@ static size_t sums_size(const struct resizer *r)
 
 static size_t line_size(const struct resizer *r)
 {
-    /* Only averaging needs a line; without it reduced_w is the padded picture's and may be huge. */
-    const bool averaging = r->block_x > 1 || r->block_y > 1;
-    return averaging ? arena_round((size_t)r->reduced_w * CHANNELS * sizeof(float)) : 0;
+    return arena_round(line_floats(r) * sizeof(float));
 }
 
-static size_t ring_size(const struct resizer *r)
+static size_t row_size(const struct resizer *r)
 {
-    return arena_round((size_t)r->box.w * TAPS * CHANNELS * sizeof(float));
+    return arena_round(((size_t)r->box.w * CHANNELS + SLACK) * sizeof(float));
 }
 
 static int plan(struct resizer *r, const struct letterbox *box, bool antialias, unsigned threads)
@@ -89,16 +106,16 @@ static int plan(struct resizer *r, const struct letterbox *box, bool antialias, 
     r->antialias = antialias;
     r->block_x = block_size(box->fx, antialias);
     r->block_y = block_size(box->fy, antialias);
-    r->reduced_w = (box->padded_w - 1) / r->block_x + 1;
-    r->reduced_h = (box->padded_h - 1) / r->block_y + 1;
+    r->across = span_of(box->left, box->image_w, r->block_x, box->padded_w);
+    r->down = span_of(box->top, box->image_h, r->block_y, box->padded_h);
     int err;
-    if ((err = reserve_taps(&r->taps_x, &r->capacity_x, (size_t)box->w)) < 0 ||
-        (err = reserve_taps(&r->taps_y, &r->capacity_y, (size_t)box->h)) < 0)
+    if ((err = reserve_taps(&r->taps_x, (size_t)box->w)) < 0 ||
+        (err = reserve_taps(&r->taps_y, (size_t)box->h)) < 0)
         return err;
-    make_taps(r->taps_x, box->w, box->fx * r->block_x);
-    make_taps(r->taps_y, box->h, box->fy * r->block_y);
+    make_taps(&r->taps_x, &r->across, box->w, box->fx * r->block_x);
+    make_taps(&r->taps_y, &r->down, box->h, box->fy * r->block_y);
 
-    r->scratch_each = sums_size(r) + line_size(r) + ring_size(r);
+    r->scratch_each = sums_size(r) + (TAPS + 1) * line_size(r) + 2 * row_size(r);
     const size_t size = r->scratch_each * threads;
     if (size > r->scratch_size) {
         free(r->scratch);
@@ -114,48 +131,38 @@ static int plan(struct resizer *r, const struct letterbox *box, bool antialias, 
 static struct scratch scratch_of(const struct resizer *r, unsigned thread)
 {
     unsigned char *at = r->scratch + r->scratch_each * thread;
-    return (struct scratch){
-        .sums = (uint32_t *)(void *)at,
-        .line = (float *)(void *)(at + sums_size(r)),
-        .rows = (float *)(void *)(at + sums_size(r) + line_size(r)),
-    };
+    struct scratch s = {.sums = (uint32_t *)(void *)at};
+    at += sums_size(r);
+    s.lines = (float *)(void *)at;
+    at += TAPS * line_size(r);
+    s.blended = (float *)(void *)at;
+    at += line_size(r);
+    s.row = (float *)(void *)at;
+    s.levels = at + row_size(r);
+    return s;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------- */
+/* ---- source rows --------------------------------------------------------------------------- */
 
-static int clamp(int x, int low, int high)
+static void fill_grey(float *pixels, size_t n)
 {
-    return x < low ? low : x > high ? high : x;
+    for (size_t i = 0; i < n * CHANNELS; i++)
+        pixels[i] = LETTERBOX_GREY;
 }
 
-static void blend(float *out, const float taps[TAPS * CHANNELS], const float w[TAPS])
+/* Row `y` of the picture, as floats. */
+static void widen_row(const struct job *job, int y, float *out)
 {
-    for (int c = 0; c < CHANNELS; c++)
-        out[c] = taps[c] * w[0] + taps[c + 3] * w[1] + taps[c + 6] * w[2] + taps[c + 9] * w[3];
-}
-
-/* The padded picture's row y, resized; the picture's columns are bytes, the rest grey. */
-static void resize_bytes(const struct job *job, int y, float *out)
-{
-    const struct letterbox *box = &job->r->box;
     const struct image *image = job->image;
-    const int channels = image->channels;
-    const bool inside = y >= box->top && y < box->top + image->h;
-    const uint8_t *row = image->pixels;
-    if (inside)
-        row += (size_t)(y - box->top) * (size_t)image->w * (size_t)channels;
-    for (int d = 0; d < box->w; d++) {
-        const struct resize_tap *tap = &job->r->taps_x[d];
-        float taps[TAPS * CHANNELS];
-        for (int k = 0; k < TAPS; k++) {
-            const int x = clamp(tap->first - 1 + k, 0, box->padded_w - 1) - box->left;
-            const bool grey = !inside || x < 0 || x >= image->w;
-            for (int c = 0; c < CHANNELS; c++)
-                taps[k * CHANNELS + c] =
-                    grey ? LETTERBOX_GREY : row[x * channels + (channels == CHANNELS ? c : 0)];
-        }
-        blend(out + (size_t)d * CHANNELS, taps, tap->weight);
+    const size_t n = (size_t)image->w;
+    const uint8_t *row = image->pixels + (size_t)y * n * (size_t)image->channels;
+    if (image->channels == CHANNELS) {
+        job->r->rows.widen(row, n * CHANNELS, out);
+        return;
     }
+    for (size_t x = 0; x < n; x++)
+        for (size_t c = 0; c < CHANNELS; c++)
+            out[x * CHANNELS + c] = row[x];
 }
 
 /* Column sums over the picture's rows among padded rows y0 .. y1-1; returns how many those are. */
@@ -166,89 +173,110 @@ static int sum_rows(const struct job *job, int y0, int y1, uint32_t *sums)
     const int from = clamp(y0 - top, 0, image->h), to = clamp(y1 - top, 0, image->h);
     const size_t n = (size_t)image->w * (size_t)image->channels;
     memset(sums, 0, n * sizeof(*sums));
-    for (int y = from; y < to; y++) {
-        const uint8_t *row = image->pixels + (size_t)y * n;
-        for (size_t i = 0; i < n; i++)
-            sums[i] += row[i];
-    }
+    for (int y = from; y < to; y++)
+        job->r->rows.accumulate(image->pixels + (size_t)y * n, n, sums);
     return to - from;
 }
 
-/* Row `y` of the padded picture averaged by blocks; blocks at the far border may be smaller. */
-static void average_row(const struct job *job, int y, const struct scratch *s)
+/* A block of which `rows` rows are the picture's: the mean of those pixels and of grey. */
+static void average_block(const struct job *job, int x, int64_t height, int rows,
+                          const uint32_t *sums, float *out)
 {
     const struct resizer *r = job->r;
     const struct letterbox *box = &r->box;
-    const struct image *image = job->image;
+    const int channels = job->image->channels;
+    const int64_t x0 = (int64_t)x * r->block_x;
+    const int64_t x1 = x0 + r->block_x < box->padded_w ? x0 + r->block_x : box->padded_w;
+    const int from = clamp((int)x0 - box->left, 0, job->image->w);
+    const int to = clamp((int)x1 - box->left, 0, job->image->w);
+    const int64_t area = height * (x1 - x0);
+    const int64_t grey = (area - (int64_t)rows * (to - from)) * LETTERBOX_GREY;
+    for (int c = 0; c < CHANNELS; c++) {
+        int64_t sum = grey;
+        for (int i = from; i < to; i++)
+            sum += sums[i * channels + (channels == CHANNELS ? c : 0)];
+        out[c] = (float)((double)sum / (double)area);
+    }
+}
+
+/* The same for block after block that has only the picture's pixels, of 3 channels. */
+static void average_blocks(const struct job *job, int first, int last, int rows,
+                           const uint32_t *sums, float *out)
+{
+    const int width = job->r->block_x;
+    const double share = 1 / ((double)rows * width);
+    const uint32_t *at = sums + ((ptrdiff_t)first * width - job->r->box.left) * (ptrdiff_t)CHANNELS;
+    for (int x = first; x <= last; x++, out += CHANNELS) {
+        uint64_t sum[CHANNELS] = {0};
+        for (int i = 0; i < width; i++, at += CHANNELS)
+            for (int c = 0; c < CHANNELS; c++)
+                sum[c] += at[c];
+        for (int c = 0; c < CHANNELS; c++)
+            out[c] = (float)((double)sum[c] * share);
+    }
+}
+
+/* Row `y` of the padded picture averaged by blocks; blocks at its far border may be smaller. */
+static void average_row(const struct job *job, int y, uint32_t *sums, float *out)
+{
+    const struct resizer *r = job->r;
+    const int first = r->across.first, last = r->across.last;
     const int64_t y0 = (int64_t)y * r->block_y;
-    const int64_t y1 = y0 + r->block_y < box->padded_h ? y0 + r->block_y : box->padded_h;
-    const int rows = sum_rows(job, (int)y0, (int)y1, s->sums);
-    const int channels = image->channels;
-    for (int x = 0; x < r->reduced_w; x++) {
-        const int64_t x0 = (int64_t)x * r->block_x;
-        const int64_t x1 = x0 + r->block_x < box->padded_w ? x0 + r->block_x : box->padded_w;
-        const int from = clamp((int)x0 - box->left, 0, image->w);
-        const int to = clamp((int)x1 - box->left, 0, image->w);
-        const int64_t area = (y1 - y0) * (x1 - x0);
-        const int64_t grey = (area - (int64_t)rows * (to - from)) * LETTERBOX_GREY;
-        for (int c = 0; c < CHANNELS; c++) {
-            int64_t sum = grey;
-            for (int i = from; i < to; i++)
-                sum += s->sums[i * channels + (channels == CHANNELS ? c : 0)];
-            s->line[x * CHANNELS + c] = (float)((double)sum / (double)area);
-        }
+    const int64_t y1 = y0 + r->block_y < r->box.padded_h ? y0 + r->block_y : r->box.padded_h;
+    const int rows = sum_rows(job, (int)y0, (int)y1, sums);
+    const bool inner = job->image->channels == CHANNELS && rows == y1 - y0 && last - first > 1;
+    if (inner)
+        average_blocks(job, first + 1, last - 1, rows, sums, out + CHANNELS);
+    for (int x = first; x <= last; x += inner && x == first ? last - first : 1)
+        average_block(job, x, y1 - y0, rows, sums, out + (ptrdiff_t)(x - first) * CHANNELS);
+}
+
+/* Grey where there is padding, else the border pixel again. */
+static void fill_margins(const struct resize_span *span, float *line)
+{
+    const size_t n = (size_t)(span->last - span->first + 1);
+    float *begin = line + (size_t)MARGIN * CHANNELS, *end = begin + n * CHANNELS;
+    for (size_t i = 0; i < MARGIN; i++) {
+        if (span->first == 0)
+            memcpy(line + i * CHANNELS, begin, CHANNELS * sizeof(float));
+        else
+            fill_grey(line + i * CHANNELS, 1);
+        if (span->last == span->n - 1)
+            memcpy(end + i * CHANNELS, end - CHANNELS, CHANNELS * sizeof(float));
+        else
+            fill_grey(end + i * CHANNELS, 1);
     }
 }
 
-static void resize_line(const struct resizer *r, const float *line, float *out)
+/* Row `y` of the padded (and averaged) picture with its margins. */
+static void make_line(const struct job *job, int y, const struct scratch *s, float *line)
 {
-    for (int d = 0; d < r->box.w; d++) {
-        const struct resize_tap *tap = &r->taps_x[d];
-        float taps[TAPS * CHANNELS];
-        for (int k = 0; k < TAPS; k++) {
-            const int x = clamp(tap->first - 1 + k, 0, r->reduced_w - 1);
-            memcpy(taps + k * CHANNELS, line + (size_t)x * CHANNELS, CHANNELS * sizeof(float));
-        }
-        blend(out + (size_t)d * CHANNELS, taps, tap->weight);
-    }
-}
-
-static void make_row(const struct job *job, int y, const struct scratch *s, float *out)
-{
-    if (job->r->block_x == 1 && job->r->block_y == 1) {
-        resize_bytes(job, y, out);
+    const struct resizer *r = job->r;
+    if (y < r->down.first || y > r->down.last) {
+        fill_grey(line, (line_floats(r) - SLACK) / CHANNELS);
         return;
     }
-    average_row(job, y, s);
-    resize_line(job->r, s->line, out);
+    float *pixels = line + (size_t)MARGIN * CHANNELS;
+    if (r->block_x == 1 && r->block_y == 1)
+        widen_row(job, y - r->box.top, pixels);
+    else
+        average_row(job, y, s->sums, pixels);
+    fill_margins(&r->across, line);
 }
 
-/* Nearest whole number, halves to even, of a float well within +-2^22, and saturated. */
-static uint8_t to_level(float v)
-{
-    const float magic = 0x1.8p23f;
-    const float rounded = (v + magic) - magic;
-    return rounded < 0 ? 0 : rounded > 255 ? 255 : (uint8_t)rounded;
-}
+/* ---- output rows --------------------------------------------------------------------------- */
 
-static uint8_t blend_level(const float *const in[TAPS], const float w[TAPS], size_t i)
+static void write_row(const struct job *job, const struct scratch *s, int y)
 {
-    return to_level(in[0][i] * w[0] + in[1][i] * w[1] + in[2][i] * w[2] + in[3][i] * w[3]);
-}
-
-static void blend_rows(const struct job *job, const float *const in[TAPS], const float w[TAPS],
-                       int y)
-{
-    const size_t width = (size_t)job->r->box.w * CHANNELS;
-    const size_t begin = (size_t)y * job->pitch * CHANNELS;
-    if (job->bytes) {
-        for (size_t i = 0; i < width; i++)
-            job->bytes[begin + i] = blend_level(in, w, i);
-        return;
-    }
-    for (size_t x = 0; x < width; x += CHANNELS)
+    const struct resizer *r = job->r;
+    const size_t n = (size_t)r->box.w, at = (size_t)y * job->pitch * CHANNELS;
+    uint8_t *levels = job->bytes ? job->bytes + at : s->levels;
+    r->rows.columns(s->blended, r->taps_x.first, (const float(*)[TAPS])r->taps_x.weights, n,
+                    s->row);
+    r->rows.narrow(s->row, n * CHANNELS, levels);
+    for (size_t x = 0; !job->bytes && x < n * CHANNELS; x += CHANNELS)
         for (size_t c = 0; c < CHANNELS; c++)
-            job->floats[begin + x + c] = job->level[c][blend_level(in, w, x + c)];
+            job->floats[at + x + c] = job->level[c][levels[x + c]];
 }
 
 static void make_band(void *ctx, size_t item, unsigned thread)
@@ -256,28 +284,34 @@ static void make_band(void *ctx, size_t item, unsigned thread)
     const struct job *job = ctx;
     const struct resizer *r = job->r;
     const struct scratch s = scratch_of(r, thread);
-    const size_t width = (size_t)r->box.w * CHANNELS;
     const int begin = (int)item * BAND_ROWS;
     const int end = begin + BAND_ROWS < r->box.h ? begin + BAND_ROWS : r->box.h;
     int held[TAPS] = {-1, -1, -1, -1}; /* the source row in each place of the ring */
 
     for (int y = begin; y < end; y++) {
-        const struct resize_tap *tap = &r->taps_y[y];
+        const int first = r->taps_y.first[y] - MARGIN + r->down.first;
         const float *in[TAPS];
         for (int k = 0; k < TAPS; k++) {
-            const int row = clamp(tap->first - 1 + k, 0, r->reduced_h - 1), place = row % TAPS;
-            float *at = s.rows + (size_t)place * width;
+            const int row = clamp(first + k, 0, r->down.n - 1), place = row % TAPS;
+            float *line = s.lines + (size_t)place * (line_size(r) / sizeof(float));
             if (held[place] != row) {
-                make_row(job, row, &s, at);
+                make_line(job, row, &s, line);
                 held[place] = row;
             }
-            in[k] = at;
+            in[k] = line;
         }
-        blend_rows(job, in, tap->weight, y);
+        r->rows.blend(in, r->taps_y.weights[y], line_floats(r) - SLACK, s.blended);
+        write_row(job, &s, y);
     }
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */
+
+void resizer_init(struct resizer *r, enum cpu_level level)
+{
+    *r = (struct resizer){0};
+    resize_rows_init(&r->rows, level);
+}
 
 /* `job` says where the result goes and how. */
 static int run(struct resizer *r, const struct image *image, const struct letterbox *box,
@@ -324,8 +358,10 @@ int resizer_run_bytes(struct resizer *r, const struct image *image, const struct
 
 void resizer_free(struct resizer *r)
 {
-    free(r->taps_x);
-    free(r->taps_y);
+    free(r->taps_x.first);
+    free(r->taps_x.weights);
+    free(r->taps_y.first);
+    free(r->taps_y.weights);
     free(r->scratch);
     *r = (struct resizer){0};
 }

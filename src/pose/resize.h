@@ -13,22 +13,36 @@
 
 #include "base/workers.h"
 #include "io/image.h"
+#include "kernel/resize_rows.h"
 #include "pose/letterbox.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Keeps its tables and scratch memory; zero-initialise. */
+/* Blocks first .. last of an axis' n show some of the picture, the others are grey. */
+struct resize_span {
+    int first, last, n;
+};
+
+struct resize_taps {
+    int32_t *first;
+    float (*weights)[RESIZE_TAPS];
+    size_t capacity;
+};
+
+/* Keeps its tables and scratch memory. */
 struct resizer {
+    struct resize_rows rows;
     struct letterbox box;
     bool antialias;
-    int block_x, block_y;     /* averaged beforehand */
-    int reduced_w, reduced_h; /* of the padded picture after averaging */
-    struct resize_tap *taps_x, *taps_y;
-    size_t capacity_x, capacity_y;
+    int block_x, block_y; /* averaged beforehand */
+    struct resize_span across, down;
+    struct resize_taps taps_x, taps_y;
     unsigned char *scratch;
     size_t scratch_size, scratch_each;
 };
+
+void resizer_init(struct resizer *r, enum cpu_level level);
 
 /*
  * Fill out[0 .. box->h)[0 .. box->w) with RGB as value / scale - offset; rows are `pitch` pixels
@@ -41,6 +55,6 @@ int resizer_run(struct resizer *r, const struct image *image, const struct lette
 /* The same without normalisation: RGB bytes, for networks that read pixels. */
 int resizer_run_bytes(struct resizer *r, const struct image *image, const struct letterbox *box,
                       bool antialias, uint8_t *out, size_t pitch, struct workers *workers);
-void resizer_free(struct resizer *r);
+void resizer_free(struct resizer *r); /* a zeroed one is allowed */
 
 #endif

@@ -123,7 +123,8 @@ static void test_limits(void **state)
 static float *resized(const struct image *image, const struct letterbox *l, bool antialias,
                       struct workers *workers)
 {
-    struct resizer r = {0};
+    struct resizer r;
+    resizer_init(&r, cpu_level_detect());
     float *out = malloc((size_t)l->w * (size_t)l->h * 3 * sizeof(float));
     assert_non_null(out);
     assert_int_equal(resizer_run(&r, image, l, antialias, unit, zero, out, (size_t)l->w, workers),
@@ -294,7 +295,8 @@ static void test_normalises_within_the_pitch(void **state)
     float out[4 * 6 * 3];
     for (size_t i = 0; i < 4 * 6 * 3; i++)
         out[i] = 99;
-    struct resizer r = {0};
+    struct resizer r;
+    resizer_init(&r, cpu_level_detect());
     const float scale[3] = {256, 256, 128}, offset[3] = {0.5f, 0.25f, 1};
     assert_int_equal(resizer_run(&r, &image, &l, true, scale, offset, out, 6, NULL), BPNET_OK);
     for (int y = 0; y < 4; y++)
