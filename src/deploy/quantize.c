@@ -6,6 +6,7 @@
 #include "deploy/quantize.h"
 
 #include "base/error.h"
+#include "deploy/network_edit.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -54,9 +55,11 @@ static int quanta_init(struct quanta *q, const struct network *net, const struct
     return BPNET_OK;
 }
 
+/* To nearest even: at this magnitude the last bit of a float is 1. Vectorises, unlike rintf(). */
 static float rounded(float v, float scale)
 {
-    const float q = rintf(v / scale);
+    const float large = 12582912.0F; /* 1.5 * 2^23 */
+    const float q = v / scale + large - large;
     return q > LEVELS ? LEVELS : q < -LEVELS ? -LEVELS : q;
 }
 
@@ -199,15 +202,6 @@ done:
 
 /* ---- types --------------------------------------------------------------------------------- */
 
-static bool is_output(const struct network *net, int tensor)
-{
-    for (int k = 0; k < net->n_outputs; k++) {
-        if (net->outputs[k] == tensor)
-            return true;
-    }
-    return false;
-}
-
 static bool reads(const struct layer *l, int tensor)
 {
     for (int k = 0; k < l->n_inputs; k++) {
@@ -253,7 +247,7 @@ static enum map_type type_made(const struct network *net, const struct layer *l,
                                enum map_type float_type)
 {
     enum map_type type = MAP_U8;
-    if (is_output(net, l->output))
+    if (network_is_output(net, l->output))
         return MAP_F32;
     if (l->kind == LAYER_CONV) {
         if (l->precision != MAP_U8)
@@ -297,37 +291,30 @@ static void set_types(struct network *net, enum map_type float_type)
 
 /* ---- scales -------------------------------------------------------------------------------- */
 
-/* A tensor whose bytes all have one scale: of whose, then; -1 when there are several. */
-static int uniform_source(const struct network *net, int tensor)
+/* Layers that hand bytes on as they are; a copy does so only when it copies one quantum. */
+static bool keeps_quantum(const struct network *net, const struct layer *l)
 {
-    const struct tensor *t = &net->tensors[tensor];
-    if (tensor == 0 || t->type != MAP_U8)
-        return -1;
-    if (t->n_parts == 0)
-        return tensor;
-    return t->n_parts == 1 ? uniform_source(net, t->parts[0]) : -1;
-}
-
-/* Layers that hand bytes on as they are. */
-static bool keeps_quanta(const struct layer *l)
-{
+    const int from = l->inputs[0];
+    if (from == 0 || net->tensors[from].type != MAP_U8)
+        return false;
     switch (l->kind) {
     case LAYER_MAX_POOL:
     case LAYER_AVG_POOL:
     case LAYER_UPSAMPLE2: return true;
-    case LAYER_CONVERT: return !l->weights && l->low <= -INFINITY && l->high >= INFINITY;
+    case LAYER_CONVERT:
+        return !l->weights && l->low <= -INFINITY && l->high >= INFINITY &&
+               tensor_is_uniform(net, from);
     default: return false;
     }
 }
 
-/* Floats that layers of 8 bits read get a scale, too: for the conversion that will be inserted. */
 static int set_scale(struct network *net, const struct layer *l, const struct ranges *ranges)
 {
     struct tensor *t = &net->tensors[l->output];
-    const int source = keeps_quanta(l) ? uniform_source(net, l->inputs[0]) : -1;
-    if (t->type == MAP_U8 && source >= 0) {
-        t->scale = net->tensors[source].scale;
-        t->zero = net->tensors[source].zero;
+    if (t->type == MAP_U8 && keeps_quantum(net, l)) {
+        const struct quantum q = tensor_common_quantum(net, l->inputs[0]);
+        t->scale = q.scale;
+        t->zero = q.zero;
         return BPNET_OK;
     }
     const struct range *range = ranges_find(ranges, t->name);
