@@ -5,8 +5,8 @@
  */
 #include "base/error.h"
 #include "nn/conv_way.h"
+#include "nn/fold.h"
 
-#include <math.h>
 #include <string.h>
 
 enum {
@@ -79,24 +79,19 @@ static void prepare(struct exec *e, struct step *s)
             larger(2 * channels * s->bands.n, (size_t)(dw_groups(e) - 1) * conv_kernel_count(s));
 }
 
-/* w' = w * scale, b' = beta + (b - mean) * scale, scale = gamma / sqrt(variance + epsilon). */
+/* The kernel with the batch norm behind it folded in, in e->folded; the bias in s->channel. */
 static void fold_norm(const struct exec *e, const struct step *s, const float *w)
 {
     const struct node *norm = &e->model->graph.nodes[s->norm];
-    const float *gamma = exec_param(e, norm, PARAM_GAMMA), *beta = exec_param(e, norm, PARAM_BETA);
-    const float *mean = exec_param(e, norm, PARAM_MEAN);
-    const float *variance = exec_param(e, norm, PARAM_VARIANCE);
     const float *bias = s->node->bias ? exec_param(e, s->node, PARAM_BIAS) : NULL;
     const size_t channels = (size_t)s->node->channels;
     const size_t rows = conv_kernel_count(s) / channels;
     float *scale = s->channel; /* for now */
-    for (size_t c = 0; c < channels; c++)
-        scale[c] = gamma[c] / sqrtf(variance[c] + norm->epsilon);
+    fold_scale(e->model, norm, scale);
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < channels; c++)
             e->folded[r * channels + c] = w[r * channels + c] * scale[c];
-    for (size_t c = 0; c < channels; c++)
-        s->channel[c] = beta[c] + ((bias ? bias[c] : 0.0F) - mean[c]) * scale[c];
+    fold_bias(e->model, norm, bias, scale, s->channel);
 }
 
 static void refresh(struct exec *e, struct step *s)
