@@ -1,0 +1,266 @@
+/* Each operation of our graphs as ONNX nodes. */
+#include "base/error.h"
+#include "onnx/exporter.h"
+
+#include <float.h>
+#include <stdio.h>
+
+void export_name(char out[ONNX_TEXT_SIZE], const struct node *n, const char *part)
+{
+    snprintf(out, ONNX_TEXT_SIZE, "%s/%s", n->name, part);
+}
+
+static const char *input_value(const struct exporter *x, const struct node *n, int k)
+{
+    return x->value[n->inputs[k]];
+}
+
+/* The value for the node's map, which the next onnx_node() makes. */
+static const char *output_value(const struct exporter *x, int index)
+{
+    return x->value[index];
+}
+
+/* ---- SAME padding -------------------------------------------------------------------------- */
+
+static int effective_kernel(const struct node *n)
+{
+    return (n->kernel - 1) * n->dilation + 1;
+}
+
+/* The zeros do not depend on the size. */
+static bool has_fixed_pads(const struct node *n)
+{
+    return n->stride == 1 || n->kernel == 1;
+}
+
+/*
+ * Runtimes disagree about SAME_UPPER with dilation (ONNX Runtime rejects it) and about windows
+ * narrower than their distance, where the formula goes below zero.
+ */
+static bool has_auto_pads(const struct node *n)
+{
+    return n->dilation == 1 && n->kernel >= n->stride;
+}
+
+static void binary(struct exporter *x, const char *op_type, const char *a, const char *b,
+                   const char *out)
+{
+    onnx_node(x->w, op_type, out);
+    onnx_node_input(x->w, a);
+    onnx_node_input(x->w, b);
+}
+
+/* Height and width of a map: Shape, and its last two entries. */
+static void add_size(struct exporter *x, const struct node *n, const char *of, char *size)
+{
+    char shape[ONNX_TEXT_SIZE], starts[ONNX_TEXT_SIZE], ends[ONNX_TEXT_SIZE];
+    export_name(shape, n, "shape");
+    export_name(starts, n, "shape_starts");
+    export_name(ends, n, "shape_ends");
+    export_name(size, n, "size");
+    onnx_node(x->w, "Shape", shape);
+    onnx_node_input(x->w, of);
+    onnx_constant_ints(x->w, starts, (const int64_t[]){2}, 1);
+    onnx_constant_ints(x->w, ends, (const int64_t[]){4}, 1);
+    onnx_node(x->w, "Slice", size);
+    onnx_node_input(x->w, shape);
+    onnx_node_input(x->w, starts);
+    onnx_node_input(x->w, ends);
+}
+
+/*
+ * The input with SAME's border computed from its size n, of height and width at once:
+ *     total = max(k - 1 - (n - 1) mod s, 0),  before = total div 2,  after = total - before.
+ */
+static void add_padding(struct exporter *x, const struct node *n, float border, char *padded)
+{
+    static const struct {
+        const char *op_type, *a, *b, *out;
+    } steps[] = {
+        {"Sub", "size", "pads_one", "pads_last"},
+        {"Mod", "pads_last", "pads_stride", "pads_rest"},
+        {"Sub", "pads_reach", "pads_rest", "pads_wanted"},
+        {"Max", "pads_wanted", "pads_zero", "pads_total"},
+        {"Div", "pads_total", "pads_two", "pads_before"},
+        {"Sub", "pads_total", "pads_before", "pads_after"},
+    };
+    static const char *const parts[] = {"pads_none", "pads_before", "pads_none", "pads_after"};
+    const struct {
+        const char *name;
+        int64_t value;
+    } constants[] = {{"pads_one", 1},
+                     {"pads_stride", n->stride},
+                     {"pads_reach", effective_kernel(n) - 1},
+                     {"pads_zero", 0},
+                     {"pads_two", 2}};
+    char a[ONNX_TEXT_SIZE], b[ONNX_TEXT_SIZE], out[ONNX_TEXT_SIZE];
+    add_size(x, n, input_value(x, n, 0), a);
+    for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
+        export_name(out, n, constants[i].name);
+        onnx_constant_ints(x->w, out, &constants[i].value, 1);
+    }
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        export_name(a, n, steps[i].a);
+        export_name(b, n, steps[i].b);
+        export_name(out, n, steps[i].out);
+        binary(x, steps[i].op_type, a, b, out);
+    }
+    export_name(out, n, "pads_none"); /* of image and channels */
+    onnx_constant_ints(x->w, out, (const int64_t[]){0, 0}, 2);
+    export_name(out, n, "pads");
+    onnx_node(x->w, "Concat", out);
+    onnx_node_int(x->w, "axis", 0);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        export_name(a, n, parts[i]);
+        onnx_node_input(x->w, a);
+    }
+    export_name(b, n, "pads_border");
+    onnx_constant_float(x->w, b, border);
+    export_name(padded, n, "padded");
+    onnx_node(x->w, "Pad", padded);
+    onnx_node_input(x->w, input_value(x, n, 0));
+    onnx_node_input(x->w, out);
+    onnx_node_input(x->w, b);
+}
+
+/* Begin a node whose window slides over input 0; its border, where it must be added, is `border`.
+ */
+static void begin_window(struct exporter *x, const struct node *n, const char *op_type,
+                         const char *output, float border)
+{
+    char padded[ONNX_TEXT_SIZE];
+    const int64_t square[] = {n->kernel, n->kernel}, strides[] = {n->stride, n->stride};
+    const bool fixed = has_fixed_pads(n), automatic = !fixed && has_auto_pads(n);
+    if (!fixed && !automatic)
+        add_padding(x, n, border, padded);
+    onnx_node(x->w, op_type, output);
+    onnx_node_input(x->w, fixed || automatic ? input_value(x, n, 0) : padded);
+    onnx_node_ints(x->w, "kernel_shape", square, 2);
+    onnx_node_ints(x->w, "strides", strides, 2);
+    if (fixed) {
+        const int total = effective_kernel(n) - 1, before = total / 2, after = total - before;
+        onnx_node_ints(x->w, "pads", (const int64_t[]){before, before, after, after}, 4);
+    } else if (automatic) {
+        onnx_node_text(x->w, "auto_pad", "SAME_UPPER");
+    }
+}
+
+/* ---- the operations ------------------------------------------------------------------------ */
+
+static int export_conv(struct exporter *x, int index)
+{
+    const struct node *n = export_node(x, index);
+    const int made = x->norm[index] >= 0 ? x->norm[index] : index;
+    char kernel[ONNX_TEXT_SIZE], bias[ONNX_TEXT_SIZE];
+    const int err = export_weights(x, index, kernel, bias);
+    if (err < 0)
+        return err;
+    begin_window(x, n, "Conv", output_value(x, made), 0.0F);
+    onnx_node_ints(x->w, "dilations", (const int64_t[]){n->dilation, n->dilation}, 2);
+    onnx_node_int(x->w, "group", 1);
+    onnx_node_input(x->w, kernel);
+    if (bias[0])
+        onnx_node_input(x->w, bias);
+    return BPNET_OK;
+}
+
+/* Folded ones have been written with their convolution. */
+static int export_norm(struct exporter *x, int index)
+{
+    static const enum param_role roles[] = {PARAM_GAMMA, PARAM_BETA, PARAM_MEAN, PARAM_VARIANCE};
+    const struct node *n = export_node(x, index);
+    if (x->folded[index])
+        return BPNET_OK;
+    onnx_node(x->w, "BatchNormalization", output_value(x, index));
+    onnx_node_float(x->w, "epsilon", n->epsilon);
+    onnx_node_float(x->w, "momentum", n->momentum);
+    onnx_node_input(x->w, input_value(x, n, 0));
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        const struct param *p = &x->m->params.list[n->params[roles[i]]];
+        const float *from = x->m->params.value + p->offset;
+        float *to = onnx_constant(x->w, p->name, ONNX_FLOAT, (const int64_t[]){n->channels}, 1);
+        for (int c = 0; to && c < n->channels; c++)
+            to[c] = from[c];
+        onnx_node_input(x->w, p->name);
+    }
+    return BPNET_OK;
+}
+
+static int export_act(struct exporter *x, int index)
+{
+    static const char *const op_types[ACT_COUNT] = {
+        [ACT_RELU] = "Relu", [ACT_SIGMOID] = "Sigmoid", [ACT_TANH] = "Tanh"};
+    const struct node *n = export_node(x, index);
+    onnx_node(x->w, op_types[n->act], output_value(x, index));
+    onnx_node_input(x->w, input_value(x, n, 0));
+    return BPNET_OK;
+}
+
+static int export_join(struct exporter *x, int index)
+{
+    static const char *const op_types[OP_COUNT] = {
+        [OP_ADD] = "Add", [OP_MUL] = "Mul", [OP_CONCAT] = "Concat"};
+    const struct node *n = export_node(x, index);
+    onnx_node(x->w, op_types[n->op], output_value(x, index));
+    if (n->op == OP_CONCAT)
+        onnx_node_int(x->w, "axis", 1);
+    for (int k = 0; k < n->n_inputs; k++)
+        onnx_node_input(x->w, input_value(x, n, k));
+    return BPNET_OK;
+}
+
+/* The border never wins: there is always a real pixel in the window. */
+static int export_max_pool(struct exporter *x, int index)
+{
+    begin_window(x, export_node(x, index), "MaxPool", output_value(x, index), -FLT_MAX);
+    return BPNET_OK;
+}
+
+/* Twice the size, and the part of it that is as large as the second input. */
+static int export_upsample(struct exporter *x, int index)
+{
+    const struct node *n = export_node(x, index);
+    const bool cropped = n->n_inputs > 1;
+    char scales[ONNX_TEXT_SIZE], whole[ONNX_TEXT_SIZE], size[ONNX_TEXT_SIZE];
+    char starts[ONNX_TEXT_SIZE], axes[ONNX_TEXT_SIZE];
+    export_name(scales, n, "scales");
+    float *factors = onnx_constant(x->w, scales, ONNX_FLOAT, (const int64_t[]){4}, 1);
+    for (int d = 0; factors && d < 4; d++)
+        factors[d] = d < 2 ? 1.0F : 2.0F;
+    export_name(whole, n, "whole");
+    onnx_node(x->w, "Resize", cropped ? whole : output_value(x, index));
+    onnx_node_text(x->w, "mode", "linear");
+    onnx_node_text(x->w, "coordinate_transformation_mode", "half_pixel");
+    onnx_node_input(x->w, input_value(x, n, 0));
+    onnx_node_input(x->w, "");
+    onnx_node_input(x->w, scales);
+    if (!cropped)
+        return BPNET_OK;
+    add_size(x, n, input_value(x, n, 1), size);
+    export_name(starts, n, "starts");
+    export_name(axes, n, "axes");
+    onnx_constant_ints(x->w, starts, (const int64_t[]){0, 0}, 2);
+    onnx_constant_ints(x->w, axes, (const int64_t[]){2, 3}, 2);
+    onnx_node(x->w, "Slice", output_value(x, index));
+    onnx_node_input(x->w, whole);
+    onnx_node_input(x->w, starts);
+    onnx_node_input(x->w, size);
+    onnx_node_input(x->w, axes);
+    return BPNET_OK;
+}
+
+static int (*const exports[OP_COUNT])(struct exporter *, int) = {
+    [OP_CONV] = export_conv,         [OP_NORM] = export_norm,          [OP_ACT] = export_act,
+    [OP_ADD] = export_join,          [OP_MUL] = export_join,           [OP_CONCAT] = export_join,
+    [OP_MAX_POOL] = export_max_pool, [OP_UPSAMPLE2] = export_upsample,
+};
+
+int export_op(struct exporter *x, int index)
+{
+    const struct node *n = export_node(x, index);
+    if (!exports[n->op])
+        return error_set(BPNET_EUNSUPPORTED, "node '%s': no ONNX form of '%s'", n->name,
+                         op_name(n->op));
+    return exports[n->op](x, index);
+}
