@@ -7,6 +7,7 @@
 extern const struct verb cmd_dataset_convert;
 extern const struct verb cmd_doctor;
 extern const struct verb cmd_evaluate;
+extern const struct verb cmd_export;
 extern const struct verb cmd_help;
 extern const struct verb cmd_import;
 extern const struct verb cmd_inference;

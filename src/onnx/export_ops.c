@@ -4,6 +4,7 @@
 
 #include <float.h>
 #include <stdio.h>
+#include <string.h>
 
 void export_name(char out[ONNX_TEXT_SIZE], const struct node *n, const char *part)
 {
@@ -21,26 +22,39 @@ static const char *output_value(const struct exporter *x, int index)
     return x->value[index];
 }
 
-/* ---- SAME padding -------------------------------------------------------------------------- */
+/* ---- padding ------------------------------------------------------------------------------- */
 
 static int effective_kernel(const struct node *n)
 {
     return (n->kernel - 1) * n->dilation + 1;
 }
 
-/* The zeros do not depend on the size. */
-static bool has_fixed_pads(const struct node *n)
-{
-    return n->stride == 1 || n->kernel == 1;
-}
+enum way {
+    WAY_FIXED,    /* the zeros do not depend on the size */
+    WAY_AUTO,     /* SAME_UPPER, SAME_LOWER */
+    WAY_COMPUTED, /* from the size, by nodes of their own */
+};
 
 /*
- * Runtimes disagree about SAME_UPPER with dilation (ONNX Runtime rejects it) and about windows
- * narrower than their distance, where the formula goes below zero.
+ * Runtimes disagree about SAME with dilation (ONNX Runtime rejects it) and about windows narrower
+ * than their distance, where its formula goes below zero.
  */
-static bool has_auto_pads(const struct node *n)
+static enum way padding_way(const struct node *n)
 {
-    return n->dilation == 1 && n->kernel >= n->stride;
+    if (n->padding == PAD_GIVEN || n->stride == 1 || n->kernel == 1)
+        return WAY_FIXED;
+    return n->dilation == 1 && n->kernel >= n->stride ? WAY_AUTO : WAY_COMPUTED;
+}
+
+/* Top, left, bottom, right. */
+static void fixed_pads(const struct node *n, int64_t pads[4])
+{
+    const int total = effective_kernel(n) - 1, half = total / 2;
+    const bool lower = n->padding == PAD_SAME_LOWER;
+    for (int side = 0; side < 4; side++)
+        pads[side] = n->padding == PAD_GIVEN ? n->pad[side]
+                     : (side < 2) == lower   ? total - half
+                                             : half;
 }
 
 static void binary(struct exporter *x, const char *op_type, const char *a, const char *b,
@@ -71,7 +85,8 @@ static void add_size(struct exporter *x, const struct node *n, const char *of, c
 
 /*
  * The input with SAME's border computed from its size n, of height and width at once:
- *     total = max(k - 1 - (n - 1) mod s, 0),  before = total div 2,  after = total - before.
+ *     total = max(k - 1 - (n - 1) mod s, 0),  half = total div 2,  rest = total - half,
+ * half in front; behind for SAME_LOWER.
  */
 static void add_padding(struct exporter *x, const struct node *n, float border, char *padded)
 {
@@ -79,13 +94,15 @@ static void add_padding(struct exporter *x, const struct node *n, float border, 
         const char *op_type, *a, *b, *out;
     } steps[] = {
         {"Sub", "size", "pads_one", "pads_last"},
-        {"Mod", "pads_last", "pads_stride", "pads_rest"},
-        {"Sub", "pads_reach", "pads_rest", "pads_wanted"},
+        {"Mod", "pads_last", "pads_stride", "pads_over"},
+        {"Sub", "pads_reach", "pads_over", "pads_wanted"},
         {"Max", "pads_wanted", "pads_zero", "pads_total"},
-        {"Div", "pads_total", "pads_two", "pads_before"},
-        {"Sub", "pads_total", "pads_before", "pads_after"},
+        {"Div", "pads_total", "pads_two", "pads_half"},
+        {"Sub", "pads_total", "pads_half", "pads_rest"},
     };
-    static const char *const parts[] = {"pads_none", "pads_before", "pads_none", "pads_after"};
+    const bool lower = n->padding == PAD_SAME_LOWER;
+    const char *const parts[] = {"pads_none", lower ? "pads_rest" : "pads_half", "pads_none",
+                                 lower ? "pads_half" : "pads_rest"};
     const struct {
         const char *name;
         int64_t value;
@@ -129,20 +146,22 @@ static void add_padding(struct exporter *x, const struct node *n, float border, 
 static void begin_window(struct exporter *x, const struct node *n, const char *op_type,
                          const char *output, float border)
 {
-    char padded[ONNX_TEXT_SIZE];
     const int64_t square[] = {n->kernel, n->kernel}, strides[] = {n->stride, n->stride};
-    const bool fixed = has_fixed_pads(n), automatic = !fixed && has_auto_pads(n);
-    if (!fixed && !automatic)
+    const enum way way = padding_way(n);
+    char padded[ONNX_TEXT_SIZE];
+    int64_t pads[4];
+    if (way == WAY_COMPUTED)
         add_padding(x, n, border, padded);
     onnx_node(x->w, op_type, output);
-    onnx_node_input(x->w, fixed || automatic ? input_value(x, n, 0) : padded);
+    onnx_node_input(x->w, way == WAY_COMPUTED ? padded : input_value(x, n, 0));
     onnx_node_ints(x->w, "kernel_shape", square, 2);
     onnx_node_ints(x->w, "strides", strides, 2);
-    if (fixed) {
-        const int total = effective_kernel(n) - 1, before = total / 2, after = total - before;
-        onnx_node_ints(x->w, "pads", (const int64_t[]){before, before, after, after}, 4);
-    } else if (automatic) {
-        onnx_node_text(x->w, "auto_pad", "SAME_UPPER");
+    if (way == WAY_FIXED) {
+        fixed_pads(n, pads);
+        onnx_node_ints(x->w, "pads", pads, 4);
+    } else if (way == WAY_AUTO) {
+        onnx_node_text(x->w, "auto_pad",
+                       n->padding == PAD_SAME_LOWER ? "SAME_LOWER" : "SAME_UPPER");
     }
 }
 
@@ -158,7 +177,7 @@ static int export_conv(struct exporter *x, int index)
         return err;
     begin_window(x, n, "Conv", output_value(x, made), 0.0F);
     onnx_node_ints(x->w, "dilations", (const int64_t[]){n->dilation, n->dilation}, 2);
-    onnx_node_int(x->w, "group", 1);
+    onnx_node_int(x->w, "group", n->groups);
     onnx_node_input(x->w, kernel);
     if (bias[0])
         onnx_node_input(x->w, bias);
@@ -178,22 +197,46 @@ static int export_norm(struct exporter *x, int index)
     onnx_node_input(x->w, input_value(x, n, 0));
     for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
         const struct param *p = &x->m->params.list[n->params[roles[i]]];
-        const float *from = x->m->params.value + p->offset;
         float *to = onnx_constant(x->w, p->name, ONNX_FLOAT, (const int64_t[]){n->channels}, 1);
-        for (int c = 0; to && c < n->channels; c++)
-            to[c] = from[c];
+        if (to)
+            memcpy(to, x->m->params.value + p->offset, p->count * sizeof(*to));
         onnx_node_input(x->w, p->name);
     }
     return BPNET_OK;
 }
 
+static void add_limit(struct exporter *x, const struct node *n, const char *part, float limit)
+{
+    char name[ONNX_TEXT_SIZE];
+    export_name(name, n, part);
+    onnx_constant_float(x->w, name, limit);
+    onnx_node_input(x->w, name);
+}
+
 static int export_act(struct exporter *x, int index)
 {
     static const char *const op_types[ACT_COUNT] = {
-        [ACT_RELU] = "Relu", [ACT_SIGMOID] = "Sigmoid", [ACT_TANH] = "Tanh"};
+        [ACT_RELU] = "Relu", [ACT_SIGMOID] = "Sigmoid", [ACT_TANH] = "Tanh", [ACT_RELU6] = "Clip"};
     const struct node *n = export_node(x, index);
     onnx_node(x->w, op_types[n->act], output_value(x, index));
     onnx_node_input(x->w, input_value(x, n, 0));
+    if (n->act == ACT_RELU6) {
+        add_limit(x, n, "low", 0.0F);
+        add_limit(x, n, "high", 6.0F);
+    }
+    return BPNET_OK;
+}
+
+static int export_prelu(struct exporter *x, int index)
+{
+    const struct node *n = export_node(x, index);
+    const struct param *p = &x->m->params.list[n->params[PARAM_SLOPE]];
+    float *to = onnx_constant(x->w, p->name, ONNX_FLOAT, (const int64_t[]){n->channels, 1, 1}, 3);
+    if (to)
+        memcpy(to, x->m->params.value + p->offset, p->count * sizeof(*to));
+    onnx_node(x->w, "PRelu", output_value(x, index));
+    onnx_node_input(x->w, input_value(x, n, 0));
+    onnx_node_input(x->w, p->name);
     return BPNET_OK;
 }
 
@@ -217,24 +260,59 @@ static int export_max_pool(struct exporter *x, int index)
     return BPNET_OK;
 }
 
+static int export_avg_pool(struct exporter *x, int index)
+{
+    const struct node *n = export_node(x, index);
+    if (padding_way(n) == WAY_COMPUTED)
+        return error_set(
+            BPNET_EUNSUPPORTED,
+            "node '%s': a mean over %d x %d every %d cells with SAME padding cannot be "
+            "written for every size",
+            n->name, n->kernel, n->kernel, n->stride);
+    begin_window(x, n, "AveragePool", output_value(x, index), 0.0F);
+    onnx_node_int(x->w, "count_include_pad", n->count_padding);
+    return BPNET_OK;
+}
+
+static void add_resize(struct exporter *x, const struct node *n, enum enlarge enlarge, int factor,
+                       const char *output)
+{
+    static const char *const positions[ENLARGE_COUNT] = {
+        [ENLARGE_NEAREST] = "asymmetric",
+        [ENLARGE_HALF_PIXEL] = "half_pixel",
+        [ENLARGE_ASYMMETRIC] = "asymmetric",
+        [ENLARGE_CORNERS] = "align_corners",
+    };
+    char scales[ONNX_TEXT_SIZE];
+    export_name(scales, n, "scales");
+    float *factors = onnx_constant(x->w, scales, ONNX_FLOAT, (const int64_t[]){4}, 1);
+    for (int d = 0; factors && d < 4; d++)
+        factors[d] = d < 2 ? 1.0F : (float)factor;
+    onnx_node(x->w, "Resize", output);
+    onnx_node_text(x->w, "mode", enlarge == ENLARGE_NEAREST ? "nearest" : "linear");
+    onnx_node_text(x->w, "coordinate_transformation_mode", positions[enlarge]);
+    if (enlarge == ENLARGE_NEAREST)
+        onnx_node_text(x->w, "nearest_mode", "floor");
+    onnx_node_input(x->w, input_value(x, n, 0));
+    onnx_node_input(x->w, "");
+    onnx_node_input(x->w, scales);
+}
+
+static int export_resize(struct exporter *x, int index)
+{
+    const struct node *n = export_node(x, index);
+    add_resize(x, n, n->enlarge, n->factor, output_value(x, index));
+    return BPNET_OK;
+}
+
 /* Twice the size, and the part of it that is as large as the second input. */
 static int export_upsample(struct exporter *x, int index)
 {
     const struct node *n = export_node(x, index);
     const bool cropped = n->n_inputs > 1;
-    char scales[ONNX_TEXT_SIZE], whole[ONNX_TEXT_SIZE], size[ONNX_TEXT_SIZE];
-    char starts[ONNX_TEXT_SIZE], axes[ONNX_TEXT_SIZE];
-    export_name(scales, n, "scales");
-    float *factors = onnx_constant(x->w, scales, ONNX_FLOAT, (const int64_t[]){4}, 1);
-    for (int d = 0; factors && d < 4; d++)
-        factors[d] = d < 2 ? 1.0F : 2.0F;
+    char whole[ONNX_TEXT_SIZE], size[ONNX_TEXT_SIZE], starts[ONNX_TEXT_SIZE], axes[ONNX_TEXT_SIZE];
     export_name(whole, n, "whole");
-    onnx_node(x->w, "Resize", cropped ? whole : output_value(x, index));
-    onnx_node_text(x->w, "mode", "linear");
-    onnx_node_text(x->w, "coordinate_transformation_mode", "half_pixel");
-    onnx_node_input(x->w, input_value(x, n, 0));
-    onnx_node_input(x->w, "");
-    onnx_node_input(x->w, scales);
+    add_resize(x, n, ENLARGE_HALF_PIXEL, 2, cropped ? whole : output_value(x, index));
     if (!cropped)
         return BPNET_OK;
     add_size(x, n, input_value(x, n, 1), size);
@@ -251,9 +329,12 @@ static int export_upsample(struct exporter *x, int index)
 }
 
 static int (*const exports[OP_COUNT])(struct exporter *, int) = {
-    [OP_CONV] = export_conv,         [OP_NORM] = export_norm,          [OP_ACT] = export_act,
-    [OP_ADD] = export_join,          [OP_MUL] = export_join,           [OP_CONCAT] = export_join,
+    [OP_CONV] = export_conv,         [OP_NORM] = export_norm,
+    [OP_ACT] = export_act,           [OP_ADD] = export_join,
+    [OP_MUL] = export_join,          [OP_CONCAT] = export_join,
     [OP_MAX_POOL] = export_max_pool, [OP_UPSAMPLE2] = export_upsample,
+    [OP_AVG_POOL] = export_avg_pool, [OP_RESIZE] = export_resize,
+    [OP_PRELU] = export_prelu,
 };
 
 int export_op(struct exporter *x, int index)

@@ -10,7 +10,7 @@
 /* A convolution's real weights (KH, KW, CI, CO), norm folded in. */
 struct folded {
     const struct param *kernel;
-    size_t taps, in, out; /* KH * KW, CI, CO */
+    size_t taps, in, out; /* KH * KW, CI of a group, CO */
     float *w, *bias;
     bool has_bias;
 };
@@ -115,17 +115,19 @@ static void add_scaled(struct exporter *x, const char *name, enum onnx_type type
     onnx_node_input(x->w, zero_name);
 }
 
-/* The input's channels had scales of their own: kernel / input_scale. */
+/* The input's channels had scales of their own: kernel / input_scale, which for groups depends on
+ * the output channel too. */
 static void unscale_inputs(struct exporter *x, const struct node *n, const struct folded *f,
                            const float *input_scale, char kernel[ONNX_TEXT_SIZE])
 {
+    const size_t rows = n->groups > 1 ? f->out : 1, group = f->out / (size_t)n->groups;
     char factors[ONNX_TEXT_SIZE], value[ONNX_TEXT_SIZE];
     export_name(factors, n, "kernel_factors");
     export_name(value, n, "kernel_unscaled");
-    float *to =
-        onnx_constant(x->w, factors, ONNX_FLOAT, (const int64_t[]){1, (int64_t)f->in, 1, 1}, 4);
-    for (size_t c = 0; to && c < f->in; c++)
-        to[c] = 1.0F / input_scale[c];
+    float *to = onnx_constant(x->w, factors, ONNX_FLOAT,
+                              (const int64_t[]){(int64_t)rows, (int64_t)f->in, 1, 1}, 4);
+    for (size_t i = 0; to && i < rows * f->in; i++)
+        to[i] = 1.0F / input_scale[i / f->in / group * f->in + i % f->in];
     onnx_node(x->w, "Mul", value);
     onnx_node_input(x->w, kernel);
     onnx_node_input(x->w, factors);
