@@ -60,9 +60,9 @@ static void report(const struct model *m, const char *path)
                  meta->skeleton.n_joints, meta->skeleton.n_limbs, meta->stride,
                  (double)meta->scale[0], (double)meta->offset[0]);
     else
-        log_warning("%s: its %d outputs are not heatmaps and PAFs of the skeleton; it can be "
+        log_warning("%s: its outputs are not heatmaps and PAFs of the skeleton; it can be "
                     "inspected and run, but finds no people",
-                    path, m->graph.n_outputs);
+                    path);
 }
 
 static int run_import(struct run *run, const void *a)

@@ -129,6 +129,14 @@ static int measure(struct subject *s, const struct run *run)
 
 /* ---- for people ---------------------------------------------------------------------------- */
 
+/* One number if all three are it. */
+static void print_triple(const float v[3])
+{
+    printf("%g", (double)v[0]);
+    if (memcmp(v, v + 1, 2 * sizeof *v) != 0)
+        printf(",%g,%g", (double)v[1], (double)v[2]);
+}
+
 static void print_head(struct subject *s)
 {
     const struct model_meta *m = &s->model->meta;
@@ -147,10 +155,17 @@ static void print_head(struct subject *s)
     }
     if (m->description[0])
         printf("%-11s %s\n", "about", m->description);
-    printf("%-11s %s: %d joints, %d limbs\n", "skeleton", m->skeleton.type, m->skeleton.n_joints,
-           m->skeleton.n_limbs);
-    printf("%-11s RGB / %g - %g, trained at %dx%d, %d stages, stride %d\n", "input",
-           (double)m->scale[0], (double)m->offset[0], m->input_h, m->input_w, m->stages, m->stride);
+    if (m->stages > 0)
+        printf("%-11s %s: %d joints, %d limbs\n", "skeleton", m->skeleton.type,
+               m->skeleton.n_joints, m->skeleton.n_limbs);
+    else
+        printf("%-11s %d, which are not heatmaps and PAFs\n", "outputs", s->model->graph.n_outputs);
+    printf("%-11s RGB / ", "input");
+    print_triple(m->scale);
+    printf(" - ");
+    print_triple(m->offset);
+    printf(", trained at %dx%d, %d stages, stride %d\n", m->input_h, m->input_w, m->stages,
+           m->stride);
     if (m->epoch)
         printf("%-11s %lld\n", "epochs", (long long)m->epoch);
 }

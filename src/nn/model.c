@@ -45,6 +45,5 @@ int model_need_people(const struct model *m, const char *path)
         return BPNET_OK;
     return error_set(
         BPNET_EUNSUPPORTED,
-        "%s: finds no people: its %d outputs are not heatmaps and part affinity fields", path,
-        m->graph.n_outputs);
+        "%s: finds no people: its outputs are not heatmaps and part affinity fields", path);
 }

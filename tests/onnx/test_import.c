@@ -1,0 +1,279 @@
+/*
+ * ONNX files of every operator against what ONNX Runtime computes for them (made by
+ * tests/fixture/onnx/make.py), and files that are refused.
+ */
+#include "base/cpu.h"
+#include "base/error.h"
+#include "io/file.h"
+#include "nn/exec.h"
+#include "onnx/import.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct onnx_import_options plain = {0};
+
+static void path_of(char out[512], const char *name, const char *suffix)
+{
+    snprintf(out, 512, "%s/onnx/%s.%s", FIXTURES, name, suffix);
+}
+
+static struct model *import_named(const char *name, const struct onnx_import_options *options)
+{
+    char path[512];
+    struct model *m;
+    path_of(path, name, "onnx");
+    if (onnx_import(&m, path, options) < 0)
+        fail_msg("%s", error_message());
+    return m;
+}
+
+/* The pixels of make.py, normalised as the model says; `bgr`: make.py counted from blue. */
+static void fill_input(float *x, const struct model_meta *meta, int h, int w, bool bgr)
+{
+    for (int i = 0; i < h * w; i++)
+        for (int c = 0; c < 3; c++) {
+            const int y = i / w, column = i % w, channel = bgr ? 2 - c : c;
+            const int pixel = (7 * y + 13 * column + 29 * channel + y * column / 5) % 256;
+            x[i * 3 + c] = (float)pixel / meta->scale[c] - meta->offset[c];
+        }
+}
+
+/* The expected floats from `at` on that are output k; `joined`: so many channels of them. */
+static void compare(const struct exec *e, int k, const float *expected, int first, int joined,
+                    double limit, const char *name)
+{
+    int h, w, channels, pitch;
+    const float *map = exec_output(e, k, &h, &w, &channels, &pitch);
+    double worst = 0.0, largest = 0.0;
+    for (int i = 0; i < h * w; i++)
+        for (int c = 0; c < channels; c++) {
+            const double value = (double)expected[i * (joined ? joined : channels) + first + c];
+            worst = fmax(worst, fabs((double)map[i * pitch + c] - value));
+            largest = fmax(largest, fabs(value));
+        }
+    if (!(worst <= limit * fmax(largest, 1.0)))
+        fail_msg("%s, output %d: differs by %g of %g", name, k, worst, largest);
+}
+
+/* Run a model and compare its outputs one after another, or as slices of one. */
+static void check_outputs(struct model *m, const char *name, int h, int w, bool bgr, int joined,
+                          double limit)
+{
+    struct kernels kernels;
+    struct workers *workers;
+    struct exec *e;
+    struct file_view file;
+    char path[512];
+    path_of(path, name, "f32");
+    assert_int_equal(file_view_open(&file, path, 1 << 20), 0);
+    const float *expected = (const float *)(const void *)file.bytes;
+    kernels_init(&kernels, cpu_level_detect());
+    assert_int_equal(workers_open(&workers, 2), 0);
+    const struct exec_options how = {
+        .batch = 1, .h = h, .w = w, .kernels = &kernels, .workers = workers, .output_stage = -1};
+    if (exec_open(&e, m, &how) < 0)
+        fail_msg("%s: %s", name, error_message());
+    fill_input(exec_input(e), &m->meta, h, w, bgr);
+    assert_int_equal(exec_forward(e), 0);
+    size_t at = 0;
+    int first = 0;
+    for (int k = 0; k < exec_n_outputs(e); k++) {
+        int oh, ow, channels, pitch;
+        exec_output(e, k, &oh, &ow, &channels, &pitch);
+        const int width = joined ? joined : channels;
+        assert_true((at + (size_t)(oh * ow * width)) * sizeof(float) <= file.size);
+        compare(e, k, expected + at, first, joined, limit, name);
+        first += joined ? channels : 0;
+        at += joined ? 0 : (size_t)(oh * ow * channels);
+    }
+    if (!joined)
+        assert_int_equal(at * sizeof(float), file.size);
+    exec_close(e);
+    workers_close(workers);
+    file_view_close(&file);
+}
+
+static const struct fixture {
+    const char *name;
+    int h, w;
+    bool bgr;
+    double limit; /* of the largest value */
+} fixtures[] = {
+    {"conv", 12, 16, true, 1e-5},   {"act", 12, 16, false, 1e-5},
+    {"pool", 11, 15, false, 1e-5},  {"join", 12, 16, false, 1e-5},
+    {"resize", 5, 6, false, 1e-5},  {"upsample", 5, 6, false, 1e-5},
+    {"last", 12, 16, true, 1e-5},   {"sizes", 8, 12, false, 1e-5},
+    {"types", 12, 16, false, 2e-5}, {"rounded", 12, 16, false, 0.03},
+};
+
+static void test_operators(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++) {
+        const struct fixture *f = &fixtures[i];
+        const struct onnx_import_options options = {.input_h = f->h, .input_w = f->w};
+        struct model *m = import_named(f->name, &options);
+        assert_int_equal(m->meta.stages, 0);
+        check_outputs(m, f->name, f->h, f->w, f->bgr, 0, f->limit);
+        model_free(m);
+    }
+}
+
+/* What was imported is a model like others: it is saved, loaded, and computes the same. */
+static void test_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/bpnet-import-XXXXXX";
+    struct model *m = import_named("conv", &plain), *again;
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(model_save(m, path, NULL), 0);
+    assert_int_equal(model_load(&again, path, NULL), 0);
+    check_outputs(again, "conv", 12, 16, true, 0, 1e-5);
+    assert_int_equal(model_need_people(again, "it"), BPNET_EUNSUPPORTED);
+    assert_string_equal(error_message(), "it: finds no people: its outputs are not heatmaps and "
+                                         "part affinity fields");
+    model_free(again);
+    model_free(m);
+    remove(path);
+    close(fd);
+}
+
+/* ---- poses ------------------------------------------------------------------------------- */
+
+static void test_stages(void **state)
+{
+    (void)state;
+    const struct onnx_import_options options = {.input_h = 12, .input_w = 16};
+    struct model *m = import_named("pose_two", &options);
+    assert_int_equal(m->meta.stages, 2);
+    assert_int_equal(m->meta.stride, 2);
+    assert_string_equal(m->meta.skeleton.type, "stick");
+    assert_string_equal(m->meta.skeleton.joints[1], "foot");
+    assert_int_equal(m->meta.skeleton.limbs[0][0], 1);
+    assert_int_equal(m->graph.n_outputs, 4);
+    static const int channels[4] = {3, 3, 2, 2};
+    for (int k = 0; k < 4; k++)
+        assert_int_equal(m->graph.nodes[m->graph.outputs[k]].channels, channels[k]);
+    for (int i = 0; i < m->graph.n_nodes; i++) /* the PAFs are taken before they are enlarged */
+        assert_true(m->graph.nodes[i].op != OP_RESIZE);
+    assert_true(fabsf(m->meta.scale[0] - 127.5F) < 1e-4F);
+    assert_true(fabsf(m->meta.offset[2] - 1.0F) < 1e-6F);
+    model_free(m);
+}
+
+/* Heatmaps and PAFs in one map: the joined maps, or slices of a convolution's. */
+static void test_joined(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"pose_joined", "pose_whole"};
+    for (int i = 0; i < 2; i++) {
+        const struct onnx_import_options options = {.input_h = 12, .input_w = 16};
+        struct model *m = import_named(names[i], &options);
+        assert_int_equal(m->meta.stages, 1);
+        check_outputs(m, names[i], 12, 16, false, 5, 1e-5);
+        model_free(m);
+    }
+}
+
+static void test_options(void **state)
+{
+    (void)state;
+    struct skeleton s = {.type = "three", .n_joints = 3, .n_limbs = 2, .limbs = {{0, 1}, {1, 2}}};
+    struct onnx_import_options options = {.skeleton = &s, .scale = 255.0F, .offset = 0.5F};
+    struct model *m = import_named("pose_two", &options); /* four heatmaps: there are none */
+    assert_int_equal(m->meta.stages, 0);
+    assert_true(fabsf(m->meta.scale[1] - 255.0F) < 1e-3F);
+    assert_true(fabsf(m->meta.offset[1] - 0.5F) < 1e-6F);
+    model_free(m);
+    options = (struct onnx_import_options){.heat = "heat_2", .paf = "paf_2"};
+    m = import_named("pose_two", &options);
+    assert_int_equal(m->meta.stages, 1);
+    model_free(m);
+    char path[512];
+    path_of(path, "pose_two", "onnx");
+    options.heat = "no_such";
+    assert_int_equal(onnx_import(&m, path, &options), BPNET_EUSAGE);
+    assert_non_null(strstr(error_message(), "no output is called 'no_such'"));
+}
+
+/* ---- refusals ---------------------------------------------------------------------------- */
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int code;
+        const char *message;
+    } rows[] = {
+        {"bad_operator", BPNET_EUNSUPPORTED,
+         "node 1 'n_soft' (Softmax): this operator is not supported"},
+        {"bad_external", BPNET_EUNSUPPORTED, "tensor 'v1' lies in another file"},
+        {"bad_order", BPNET_EFORMAT, "node 0 'n_v1' (Relu): its input 'later' is made by no node"},
+        {"bad_kernel", BPNET_EFORMAT, "a kernel for 2 of 3 channels in 1 groups"},
+        {"bad_length", BPNET_EFORMAT, "tensor 'v1' does not have the 108 elements"},
+        {"bad_resize", BPNET_EUNSUPPORTED, "(Resize): enlarges by 1.5 and 1.5"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char path[512];
+        struct model *m;
+        path_of(path, rows[i].name, "onnx");
+        assert_int_equal(onnx_import(&m, path, &plain), rows[i].code);
+        assert_null(m);
+        if (!strstr(error_message(), rows[i].message))
+            fail_msg("'%s' does not say '%s'", error_message(), rows[i].message);
+    }
+}
+
+/* Cut anywhere, a file is refused or is a shorter one; nothing else happens. */
+static void test_cut(void **state)
+{
+    (void)state;
+    struct file_view file;
+    char path[512];
+    path_of(path, "sizes", "onnx");
+    assert_int_equal(file_view_open(&file, path, 1 << 20), 0);
+    for (size_t size = 0; size < file.size; size++) {
+        struct model *m;
+        uint8_t *copy = malloc(size + 1);
+        memcpy(copy, file.bytes, size);
+        assert_true(onnx_import_memory(&m, copy, size, "it", &plain) < 0 || m->graph.n_outputs > 0);
+        model_free(m);
+        free(copy);
+    }
+    file_view_close(&file);
+}
+
+/* Two bytes a message: what they become is bounded. */
+static void test_memory(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20 };
+    uint8_t *bytes = calloc(1, SIZE);
+    struct model *m;
+    for (size_t i = 0; i + 1 < SIZE; i += 2)
+        bytes[i] = 14 << 3 | 2; /* an empty metadata entry */
+    assert_int_equal(onnx_import_memory(&m, bytes, SIZE, "it", &plain), BPNET_ELIMIT);
+    assert_string_equal(error_message(), "it: would take more than 16 times its size of memory");
+    free(bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_operators), cmocka_unit_test(test_file),
+        cmocka_unit_test(test_stages),    cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_options),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_cut),       cmocka_unit_test(test_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
