@@ -401,7 +401,7 @@ static int add_part(struct lowering *l, int index, int joint, int k, int channel
     int part = l->tensors[node];
     if (!may_be_part(l, node)) {
         char name[GRAPH_NAME_SIZE];
-        snprintf(name, sizeof name, "%.50s/part%d", node_at(l, index)->name, k);
+        snprintf(name, sizeof name, "%.40s/part%d", node_at(l, index)->name, k);
         part = add_copy(l, index, part, name);
         if (part < 0)
             return part;
@@ -477,7 +477,7 @@ static int take_outputs(struct lowering *l)
         int tensor = l->tensors[l->outputs[k]];
         if (tensor == 0 || l->net->tensors[tensor].n_parts > 0) {
             char name[GRAPH_NAME_SIZE];
-            snprintf(name, sizeof name, "%.50s/output%d", node_at(l, l->outputs[k])->name, k);
+            snprintf(name, sizeof name, "%.40s/output%d", node_at(l, l->outputs[k])->name, k);
             tensor = add_copy(l, l->outputs[k], tensor, name);
             if (tensor < 0)
                 return tensor;

@@ -18,9 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = 32, RUNS = 7, ENOUGH_NS = 40 * 1000 * 1000 };
+enum { MAX_CANDIDATES = 32, RUNS = 32, ENOUGH_NS = 40 * 1000 * 1000 };
 
-static const double hopeless = 3; /* a kernel so many times slower than the best is out */
+/* A kernel so many times slower than the best is out; a first run may have met anything. */
+static const double hopeless_first = 8, hopeless = 2;
+static const double noticeable = 1.02; /* less is noise: then the higher level is taken */
 
 struct candidates {
     const struct conv_kernel *kernels[MAX_CANDIDATES];
@@ -112,6 +114,7 @@ static int bench_open(struct bench *b, const struct conv_shape *s, const struct 
                                  .workspace = arena_take(&b->arena, workspace),
                                  .scratch = arena_take(&b->arena, threads * stride),
                                  .scratch_stride = stride};
+    memset(b->arena.base, 0, b->arena.size); /* no page is new to the first kernel */
     for (int k = 0; k < g->out_c; k++)
         b->channels[k] = 1.0F;
     return BPNET_OK;
@@ -147,14 +150,14 @@ static int64_t least(const struct candidates *c)
     return ns;
 }
 
-/* In turns; the first run of each only warms up, but shows who is hopeless. */
+/* In turns, so that all meet the same disturbances. */
 static void time_all(const struct bench *b, struct candidates *c)
 {
     int64_t spent = 0;
     for (int run = 0; run < RUNS && (run < 2 || spent < ENOUGH_NS); run++) {
-        const int64_t best = least(c);
+        const double worst = (double)least(c) * (run < 2 ? hopeless_first : hopeless);
         for (int i = 0; i < c->n; i++) {
-            if (run > 0 && (double)c->ns[i] > hopeless * (double)best)
+            if (run > 0 && (double)c->ns[i] > worst)
                 continue;
             const int64_t ns = time_once(b, c->kernels[i]);
             c->ns[i] = ns < c->ns[i] ? ns : c->ns[i];
@@ -207,7 +210,7 @@ static int choose(struct compilation *c, struct timing_cache *cache, int index)
                 return err;
         }
         for (int i = 1; i < all.n; i++)
-            best = all.ns[i] < all.ns[best] ? i : best;
+            best = (double)all.ns[i] * noticeable < (double)all.ns[best] ? i : best;
     }
     c->kernels[index] = all.kernels[best];
     return BPNET_OK;

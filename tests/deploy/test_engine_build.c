@@ -6,14 +6,12 @@
 #include "deploy/engines.h"
 #include "io/container.h"
 #include "io/json.h"
+#include "io/scratch.h"
 #include "nn/networks.h"
-
-#include <unistd.h>
 
 enum { H = 32, W = 48, PICTURES = 2 };
 
 struct fixture {
-    char folder[64];
     struct model *model;
 };
 
@@ -23,8 +21,7 @@ static int setup(void **state)
     struct model_spec spec = default_spec(MODEL_LIGHT, 2);
     spec.width_multiplier = 0.25;
     struct rng rng = rng_stream(21, 0, 0);
-    strcpy(f->folder, "/tmp/bpnet-build-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    assert_int_equal(scratch_open(state), 0);
     assert_int_equal(model_build_graph(&f->model, &spec, 5), 0);
     random_values(&f->model->params, &rng);
     set_normalisation(f->model);
@@ -40,12 +37,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    char command[128];
     model_free(f->model);
-    snprintf(command, sizeof command, "rm -r %s", f->folder);
-    const int status = system(command);
     free(f);
-    return status;
+    return scratch_close(state);
 }
 
 static int feed(void *ctx, uint8_t *pixels)
@@ -70,15 +64,6 @@ static struct build_options options_of(enum build_precision precision, int *n)
                                   .feed = feed,
                                   .feed_ctx = n,
                                   .algorithm = CALIBRATE_MAX};
-}
-
-static const char *path_in(const struct fixture *f, const char *name)
-{
-    static char paths[4][128];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", f->folder, name);
-    return path;
 }
 
 static void build(const struct fixture *f, const char *path, enum build_precision precision)
@@ -116,7 +101,7 @@ static float *outputs_of(const char *path, size_t *n)
 static void test_repeatable(void **state)
 {
     const struct fixture *f = *state;
-    const char *a = path_in(f, "a.engine"), *b = path_in(f, "b.engine");
+    const char *a = scratch_path("a.engine"), *b = scratch_path("b.engine");
     build(f, a, BUILD_INT8);
     build(f, b, BUILD_INT8);
     assert_same_files(a, b);
@@ -128,10 +113,10 @@ static void test_precisions(void **state)
     const struct fixture *f = *state;
     static const double limits[BUILD_PRECISIONS] = {0, 0.02, 0.1};
     size_t n, n_exact;
-    build(f, path_in(f, "exact.engine"), BUILD_FP32);
-    float *exact = outputs_of(path_in(f, "exact.engine"), &n_exact);
+    build(f, scratch_path("exact.engine"), BUILD_FP32);
+    float *exact = outputs_of(scratch_path("exact.engine"), &n_exact);
     for (int p = BUILD_BF16; p < BUILD_PRECISIONS; p++) {
-        const char *path = path_in(f, "other.engine");
+        const char *path = scratch_path("other.engine");
         build(f, path, (enum build_precision)p);
         float *found = outputs_of(path, &n);
         assert_int_equal(n, n_exact);
@@ -149,7 +134,7 @@ static void test_rebuild(void **state)
     const struct fixture *f = *state;
     int n;
     struct build_options options = options_of(BUILD_FP32, &n);
-    const char *first = path_in(f, "first.engine"), *again = path_in(f, "again.engine");
+    const char *first = scratch_path("first.engine"), *again = scratch_path("again.engine");
     options.feed = NULL;
     options.h = options.w = 0; /* the file knows */
     for (int p = 0; p < BUILD_PRECISIONS; p++) {
@@ -167,7 +152,7 @@ static void test_not_kept(void **state)
     const struct fixture *f = *state;
     int n;
     struct build_options options = options_of(BUILD_FP32, &n);
-    const char *path = path_in(f, "small.engine");
+    const char *path = scratch_path("small.engine");
     options.leave_out_model = true;
     assert_int_equal(engine_build(path, f->model, &options, NULL), 0);
     assert_int_equal(engine_rebuild(path, path, &options), BPNET_EUSAGE);
@@ -182,8 +167,8 @@ static void test_report(void **state)
     struct engine *e;
     struct json *json;
     options.no_timing = false;
-    options.timing_cache = path_in(f, "timings");
-    const char *path = path_in(f, "timed.engine");
+    options.timing_cache = scratch_path("timings");
+    const char *path = scratch_path("timed.engine");
     assert_int_equal(engine_build(path, f->model, &options, NULL), 0);
     assert_true(file_exists(options.timing_cache));
     assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect()), 0);
@@ -206,7 +191,7 @@ static void test_keep_float(void **state)
     const struct fixture *f = *state;
     int n;
     struct build_options options = options_of(BUILD_INT8, &n);
-    const char *path = path_in(f, "mixed.engine");
+    const char *path = scratch_path("mixed.engine");
     struct engine *e;
     /* the first convolution and one in the middle, by the names that an engine tells */
     char first[GRAPH_NAME_SIZE] = "", middle[GRAPH_NAME_SIZE] = "";
@@ -245,9 +230,9 @@ static void test_no_pictures(void **state)
     int n;
     struct build_options options = options_of(BUILD_INT8, &n);
     options.feed = NULL;
-    assert_int_equal(engine_build(path_in(f, "none.engine"), f->model, &options, NULL),
+    assert_int_equal(engine_build(scratch_path("none.engine"), f->model, &options, NULL),
                      BPNET_EUSAGE);
-    assert_false(file_exists(path_in(f, "none.engine")));
+    assert_false(file_exists(scratch_path("none.engine")));
 }
 
 int main(void)
