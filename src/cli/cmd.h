@@ -4,6 +4,7 @@
 
 #include "cli/verb.h"
 
+extern const struct verb cmd_benchmark;
 extern const struct verb cmd_dataset_convert;
 extern const struct verb cmd_doctor;
 extern const struct verb cmd_evaluate;
