@@ -248,7 +248,7 @@ static int report(struct run *run, const struct args *args, const struct model *
         print_json(args, plan, range, &table);
     } else {
         prune_report_print(&table, args->summary);
-        printf("%-11s %.6g\n", "threshold", plan->threshold);
+        printf("%-11s %.15g\n", "threshold", plan->threshold);
     }
     run_add_kpi(run, "parameters", (double)table.after.parameters);
     run_add_kpi(run, "parameters_ratio", prune_share(GOAL_PARAMETERS, &table.after, &table.before));

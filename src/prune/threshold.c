@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 double prune_share(enum prune_goal goal, const struct prune_cost *now,
@@ -61,7 +62,7 @@ static int cost_at(struct prune_cost *out, const struct pruner *p, double thresh
  * The first candidate whose cost is at most the bound; costs never grow with the threshold, and the
  * last candidate's is known to be low enough.
  */
-static int first_within(double *out, const struct pruner *p, const struct candidates *c,
+static int first_within(size_t *out, const struct pruner *p, const struct candidates *c,
                         enum prune_goal goal, double bound)
 {
     size_t low = 0, high = c->n - 1;
@@ -77,8 +78,22 @@ static int first_within(double *out, const struct pruner *p, const struct candid
         else
             low = middle + 1;
     }
-    *out = c->list[low];
+    *out = low;
     return BPNET_OK;
+}
+
+/* Of all thresholds that do what candidate `i` does, the one with the fewest digits. */
+static double roundest(const struct candidates *c, size_t i)
+{
+    const double score = c->list[i], next = i + 1 < c->n ? c->list[i + 1] : score;
+    for (int digits = 1; digits < 16; digits++) {
+        char text[40];
+        snprintf(text, sizeof text, "%.*g", digits, score + 0.5 * (next - score));
+        const double value = strtod(text, NULL);
+        if (value >= score && value < next)
+            return value;
+    }
+    return score;
 }
 
 int threshold_range_find(struct threshold_range *out, const struct pruner *p)
@@ -88,13 +103,17 @@ int threshold_range_find(struct threshold_range *out, const struct pruner *p)
     if (err < 0)
         return err;
     const size_t all = pruner_cost(p).parameters;
+    size_t low, high;
     if ((err = cost_at(&out->least, p, c.list[c.n - 1])) < 0)
         goto done;
     const double least = (double)out->least.parameters;
     if (out->least.parameters == all)
         out->low = out->high = c.list[c.n - 1];
-    else if ((err = first_within(&out->low, p, &c, GOAL_PARAMETERS, (double)(all - 1))) == 0)
-        err = first_within(&out->high, p, &c, GOAL_PARAMETERS, least);
+    else if ((err = first_within(&low, p, &c, GOAL_PARAMETERS, (double)(all - 1))) == 0 &&
+             (err = first_within(&high, p, &c, GOAL_PARAMETERS, least)) == 0) {
+        out->low = c.list[low];
+        out->high = c.list[high];
+    }
 done:
     free(c.list);
     return err;
@@ -104,6 +123,7 @@ int threshold_for_goal(double *out, const struct pruner *p, enum prune_goal goal
 {
     struct candidates c;
     struct prune_cost least;
+    size_t found;
     const struct prune_cost all = pruner_cost(p);
     if (!(share > 0.0 && share < 1.0))
         return error_set(BPNET_EUSAGE, "a goal of %g; expected a share between 0 and 1", share);
@@ -119,8 +139,8 @@ int threshold_for_goal(double *out, const struct pruner *p, enum prune_goal goal
                         "a goal of %g cannot be reached: at least %.4f of the %s remain; lower "
                         "--min_num_filters or --pruning_granularity",
                         share, floor, goal == GOAL_MACS ? "MACs" : "parameters");
-    else
-        err = first_within(out, p, &c, goal, bound);
+    else if ((err = first_within(&found, p, &c, goal, bound)) == BPNET_OK)
+        *out = roundest(&c, found);
 done:
     free(c.list);
     return err;

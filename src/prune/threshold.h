@@ -21,8 +21,9 @@ int threshold_range_find(struct threshold_range *out, const struct pruner *p);
 enum prune_goal { GOAL_MACS, GOAL_PARAMETERS };
 
 /*
- * The lowest threshold with which at most `share` of the cost remains, 0 < share < 1. BPNET_ECONFIG
- * says how much remains at least when it cannot be reached.
+ * The lowest threshold with which at most `share` of the cost remains, 0 < share < 1; of those that
+ * do the same the one with the fewest digits. BPNET_ECONFIG says how much remains at least when it
+ * cannot be reached.
  */
 int threshold_for_goal(double *out, const struct pruner *p, enum prune_goal goal, double share);
 
