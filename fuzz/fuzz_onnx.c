@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { SIDE = 24, MAX_MACS = 1 << 22, MAX_FLOATS = 1 << 18 };
+enum { SIDE = 16, MAX_MACS = 1 << 16, MAX_FLOATS = 1 << 14 };
 
 /* Whether running it takes little time and memory. */
 static bool is_small(const struct model *m)
@@ -24,7 +24,7 @@ static bool is_small(const struct model *m)
         floats += (double)hw[i][0] * hw[i][1] * g->nodes[i].channels *
                   (1 + g->nodes[i].kernel * g->nodes[i].kernel);
     free(hw);
-    const int64_t macs = small && floats < MAX_FLOATS * 16.0 ? graph_macs(g, SIDE, SIDE, NULL) : -1;
+    const int64_t macs = small && floats < MAX_FLOATS * 8.0 ? graph_macs(g, SIDE, SIDE, NULL) : -1;
     return macs >= 0 && macs < MAX_MACS && m->params.n_floats < MAX_FLOATS;
 }
 

@@ -17,6 +17,7 @@ static const struct importer_row {
     int (*run)(struct importer *im);
 } rows[] = {
     {"Conv", import_conv},
+    {"ConvTranspose", import_conv_transpose},
     {"BatchNormalization", import_norm},
     {"MaxPool", import_max_pool},
     {"AveragePool", import_average_pool},
@@ -30,6 +31,11 @@ static const struct importer_row {
     {"Sub", import_arithmetic},
     {"Mul", import_arithmetic},
     {"Div", import_arithmetic},
+    {"Mod", import_arithmetic},
+    {"Max", import_arithmetic},
+    {"Min", import_arithmetic},
+    {"Floor", import_floor},
+    {"Ceil", import_floor},
     {"Concat", import_concat},
     {"Resize", import_resize},
     {"Upsample", import_resize},
@@ -154,17 +160,15 @@ static int import_file(struct model **out, const struct onnx_file *file,
                           .derived_left = spare_constants + CONSTANTS_FACTOR * file->size};
     int err = BPNET_OK;
     im.model = calloc(1, sizeof *im.model);
-    im.weights = calloc(GRAPH_MAX_NODES, sizeof *im.weights);
-    im.hw = calloc(GRAPH_MAX_NODES, sizeof *im.hw);
     if (im.model)
         im.model->spec_text = calloc(1, 1);
-    if (!im.model || !im.weights || !im.hw || !im.model->spec_text) {
+    if (!im.model || !im.model->spec_text) {
         err = error_set(BPNET_ENOMEM, "%s: no memory for a network", file->path);
     } else {
         im.graph = &im.model->graph;
         err = walk(&im);
     }
-    for (int i = 0; im.weights && i < GRAPH_MAX_NODES; i++)
+    for (int i = 0; i < im.capacity; i++)
         free_weights(&im.weights[i]);
     values_close(&im);
     free(im.weights);

@@ -212,6 +212,64 @@ int import_conv(struct importer *im)
     return define_map(im, node, v);
 }
 
+/* A list of an attribute has this number everywhere; `fallback` is what it has when it is absent.
+ */
+static bool all_are(const struct importer *im, const char *name, int64_t number, int64_t fallback)
+{
+    const struct onnx_attribute *a = onnx_attribute(im->op, name);
+    bool same = a || fallback == number;
+    for (size_t i = 0; a && i < a->n_ints; i++)
+        same = same && a->ints[i] == number;
+    return same;
+}
+
+/*
+ * Whether every channel, and it alone, is spread by ones into squares that neither overlap nor
+ * leave gaps. The kernel is (C, C, k, k) or, depthwise, (C, 1, k, k).
+ */
+static bool repeats_pixels(const struct importer *im, const struct onnx_tensor *t, int64_t channels)
+{
+    const int64_t groups = op_integer(im->op, "group", 1);
+    if (t->n_dims != 4 || t->dims[0] != channels || t->dims[2] != t->dims[3] ||
+        (groups != 1 && groups != channels) || t->dims[1] != channels / groups)
+        return false;
+    if (!all_are(im, "strides", t->dims[2], 1) || !all_are(im, "pads", 0, 0) ||
+        !all_are(im, "output_padding", 0, 0) || !all_are(im, "dilations", 1, 1))
+        return false;
+    const size_t taps = (size_t)(t->dims[2] * t->dims[3]), inner = taps * (size_t)t->dims[1];
+    for (size_t i = 0; i < t->n; i++) {
+        const bool own = groups > 1 || i / inner == i % inner / taps;
+        if (!(fabs(onnx_number(t, i) - (own ? 1.0 : 0.0)) < 1e-6))
+            return false;
+    }
+    return true;
+}
+
+int import_conv_transpose(struct importer *im)
+{
+    struct value *v;
+    const struct onnx_tensor *t, *bias = NULL;
+    int err;
+    if ((err = op_map(im, 0, &v)) < 0 || (err = op_constant(im, 1, &t)) < 0 ||
+        (op_value(im, 2) && (err = op_constant(im, 2, &bias)) < 0))
+        return err;
+    bool biased = false;
+    for (size_t i = 0; bias && i < bias->n; i++)
+        biased = biased || !(fabs(onnx_number(bias, i)) < 1e-12);
+    const int channels = im->graph->nodes[v->node].channels;
+    if (v->channels_last || biased || !repeats_pixels(im, t, channels) ||
+        t->dims[2] > GRAPH_MAX_FACTOR)
+        return import_error(im, BPNET_EUNSUPPORTED,
+                            "only transposed convolutions that repeat every pixel are supported");
+    const struct node n = {.op = OP_RESIZE,
+                           .n_inputs = 1,
+                           .inputs = {node_of(im, v)},
+                           .channels = channels,
+                           .factor = (int)t->dims[2],
+                           .enlarge = ENLARGE_NEAREST};
+    return n.inputs[0] < 0 ? n.inputs[0] : define_map(im, node_add(im, &n, ""), v);
+}
+
 /* ---- batch norm -------------------------------------------------------------------------- */
 
 int import_norm(struct importer *im)

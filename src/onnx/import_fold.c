@@ -9,14 +9,15 @@
 #include <math.h>
 #include <string.h>
 
-static bool measured(const struct importer *im)
+/* The map whose size some input follows from, as struct value has it. */
+static int measured(const struct importer *im)
 {
     for (size_t i = 0; i < im->op->n_inputs; i++) {
         const struct value *v = op_value(im, i);
         if (v && v->measured)
-            return true;
+            return v->measured;
     }
-    return false;
+    return 0;
 }
 
 static void copy_element(struct onnx_tensor *to, size_t at, const struct onnx_tensor *from,
@@ -32,13 +33,13 @@ int import_constant(struct importer *im)
     struct onnx_tensor *t;
     int err;
     if (a && a->tensor)
-        return define_constant(im, a->tensor, false);
+        return define_constant(im, a->tensor, 0);
     if ((a = onnx_attribute(im->op, "value_float")) || (a = onnx_attribute(im->op, "value_int"))) {
         const bool integral = strcmp(a->name, "value_int") == 0;
         if ((err = derive(im, &t, NULL, 0, integral)) < 0)
             return err;
         derived_set(t, 0, a->number, a->integer);
-        return define_constant(im, t, false);
+        return define_constant(im, t, 0);
     }
     if ((a = onnx_attribute(im->op, "value_floats")) ||
         (a = onnx_attribute(im->op, "value_ints"))) {
@@ -48,7 +49,7 @@ int import_constant(struct importer *im)
             return err;
         for (size_t i = 0; i < (size_t)n; i++)
             derived_set(t, i, integral ? 0.0 : (double)a->floats[i], integral ? a->ints[i] : 0);
-        return define_constant(im, t, false);
+        return define_constant(im, t, 0);
     }
     return import_error(im, BPNET_EUNSUPPORTED, "a constant that is neither a tensor nor numbers");
 }
@@ -80,7 +81,7 @@ int import_shape(struct importer *im)
         return err;
     for (int64_t i = begin; i < end; i++)
         derived_set(t, (size_t)(i - begin), 0.0, dims[i]);
-    return define_constant(im, t, true);
+    return define_constant(im, t, v->kind == VALUE_MAP ? v->node + 1 : 0);
 }
 
 /* From the first axis, which is all that sizes need. */
@@ -127,7 +128,7 @@ static int slice_number(struct importer *im, const char *name, size_t input, int
     return BPNET_OK;
 }
 
-int import_slice(struct importer *im)
+static int slice_list(struct importer *im)
 {
     const struct onnx_tensor *from;
     struct onnx_tensor *t;
@@ -152,15 +153,139 @@ int import_slice(struct importer *im)
     return define_constant(im, t, measured(im));
 }
 
+/* The numbers of one list, at most 4 of them; *n is how many, 0 when there is no such list. */
+static int slice_numbers(struct importer *im, const char *name, size_t input, int64_t out[4],
+                         size_t *n)
+{
+    const struct onnx_attribute *a = onnx_attribute(im->op, name);
+    const struct onnx_tensor *t = NULL;
+    *n = 0;
+    if (!a && op_value(im, input)) {
+        const int err = op_constant(im, input, &t);
+        if (err < 0)
+            return err;
+    }
+    *n = a ? a->n_ints : t ? t->n : 0;
+    if (*n > 4 || (t && !t->integral))
+        return import_error(im, BPNET_EUNSUPPORTED, "%zu %s", *n, name);
+    for (size_t i = 0; i < *n; i++)
+        out[i] = a ? a->ints[i] : onnx_integer(t, i);
+    return BPNET_OK;
+}
+
+/*
+ * Height and width cut to those of another map: our enlargement by 2 does that itself. Where
+ * nothing is cut off at the size we know, nothing is done.
+ */
+static int crop(struct importer *im, const struct value *v, const int size[2])
+{
+    const struct value *ends = op_value(im, 2);
+    const int like = ends ? ends->measured - 1 : -1;
+    struct node *n = &im->graph->nodes[v->node];
+    int *hw = im->hw[v->node];
+    if (n->op == OP_UPSAMPLE2 && n->n_inputs == 1 && like > 0 && like < v->node &&
+        node_is_private(v) && im->hw[like][0] == size[0] && im->hw[like][1] == size[1]) {
+        n->n_inputs = 2;
+        n->inputs[1] = like;
+        const int err = op_rows[n->op]->infer(im->graph, n, (const int(*)[2])im->hw, hw);
+        return err < 0 ? import_prefix(im, BPNET_EUNSUPPORTED) : define_alias(im, v);
+    }
+    if (size[0] == hw[0] && size[1] == hw[1])
+        return define_alias(im, v);
+    return import_error(im, BPNET_EUNSUPPORTED, "cuts a map of %d x %d to %d x %d", hw[0], hw[1],
+                        size[0], size[1]);
+}
+
+static int slice_map(struct importer *im, struct value *v)
+{
+    int64_t begin[4], end[4], axes[4] = {0, 1, 2, 3}, steps[4];
+    size_t n, n_ends, n_axes, n_steps;
+    int err, size[2] = {im->hw[v->node][0], im->hw[v->node][1]};
+    const int channels = im->graph->nodes[v->node].channels, c = channel_axis(v);
+    int64_t first = 0, last = channels;
+    if ((err = slice_numbers(im, "starts", 1, begin, &n)) < 0 ||
+        (err = slice_numbers(im, "ends", 2, end, &n_ends)) < 0 ||
+        (err = slice_numbers(im, "axes", 3, axes, &n_axes)) < 0 ||
+        (err = slice_numbers(im, "steps", 4, steps, &n_steps)) < 0)
+        return err;
+    if (n_ends != n || (n_axes && n_axes != n) || (n_steps && n_steps != n))
+        return import_error(im, BPNET_EFORMAT, "lists of different lengths");
+    for (size_t i = 0; i < n; i++) {
+        const int64_t axis = axes[i] < 0 ? axes[i] + 4 : axes[i];
+        const int h = v->channels_last ? 1 : 2;
+        if (axis < 1 || axis > 3 || (n_steps && steps[i] != 1) ||
+            (axis != c && (begin[i] != 0 || end[i] < 1)))
+            return import_error(im, BPNET_EUNSUPPORTED,
+                                "takes another part than the first of an axis");
+        if (axis == c) {
+            first = begin[i] < 0 ? begin[i] + channels : begin[i];
+            last = end[i] < 0 ? end[i] + channels : end[i] > channels ? channels : end[i];
+        } else if (end[i] < size[axis - h]) {
+            size[axis - h] = (int)end[i];
+        }
+    }
+    if (first < 0 || last <= first || last > channels)
+        return import_error(im, BPNET_EFORMAT, "takes channels %lld to %lld of %d",
+                            (long long)first, (long long)last, channels);
+    if (last - first == channels)
+        return crop(im, v, size);
+    if (size[0] != im->hw[v->node][0] || size[1] != im->hw[v->node][1])
+        return import_error(im, BPNET_EUNSUPPORTED, "cuts channels and sizes at once");
+    const int whole = node_of(im, v);
+    if (whole < 0)
+        return whole;
+    return define_map(im, node_channels(im, whole, (int)first, (int)(last - first), ""), v);
+}
+
+int import_slice(struct importer *im)
+{
+    struct value *v = op_value(im, 0);
+    return v && v->kind == VALUE_MAP ? slice_map(im, v) : slice_list(im);
+}
+
 /* ---- elementwise ------------------------------------------------------------------------- */
 
-static double calculate(const char *type, double a, double b)
+static double add(double a, double b)
 {
-    return strcmp(type, "Add") == 0   ? a + b
-           : strcmp(type, "Sub") == 0 ? a - b
-           : strcmp(type, "Mul") == 0 ? a * b
-                                      : a / b;
+    return a + b;
 }
+
+static double subtract(double a, double b)
+{
+    return a - b;
+}
+
+static double multiply(double a, double b)
+{
+    return a * b;
+}
+
+static double divide(double a, double b)
+{
+    return a / b;
+}
+
+/* With the sign of the divisor. */
+static double modulo(double a, double b)
+{
+    return a - floor(a / b) * b;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static const struct {
+    const char *type;
+    double (*of)(double, double);
+} functions[] = {{"Add", add},    {"Sub", subtract}, {"Mul", multiply}, {"Div", divide},
+                 {"Mod", modulo}, {"Max", larger},   {"Min", smaller}};
 
 /* Of equal shapes, or one of them a single number. Whole numbers stay exact up to 2^53. */
 int fold_arithmetic(struct importer *im, const struct value *a, const struct value *b)
@@ -168,7 +293,10 @@ int fold_arithmetic(struct importer *im, const struct value *a, const struct val
     const struct onnx_tensor *x = a->tensor, *y = b->tensor;
     const struct onnx_tensor *like = x->n >= y->n ? x : y;
     const bool integral = x->integral && y->integral;
+    size_t k = 0;
     struct onnx_tensor *t;
+    while (strcmp(functions[k].type, im->op->type) != 0)
+        k++; /* it is one of these */
     if (x->n != y->n && x->n != 1 && y->n != 1)
         return import_error(im, BPNET_EUNSUPPORTED, "constants of %zu and %zu numbers", x->n, y->n);
     const int err = derive(im, &t, like->dims, like->n_dims, integral);
@@ -176,13 +304,27 @@ int fold_arithmetic(struct importer *im, const struct value *a, const struct val
         return err;
     for (size_t i = 0; i < t->n; i++) {
         const double q = onnx_number(y, y->n == 1 ? 0 : i);
-        double r = calculate(im->op->type, onnx_number(x, x->n == 1 ? 0 : i), q);
-        r = integral && strcmp(im->op->type, "Div") == 0 ? trunc(r) : r;
+        double r = functions[k].of(onnx_number(x, x->n == 1 ? 0 : i), q);
+        r = integral && functions[k].of == divide ? trunc(r) : r;
         if (integral && !(fabs(r) < 9e15))
             return import_error(im, BPNET_EFORMAT, "whole numbers that are too large");
         derived_set(t, i, r, integral ? (int64_t)r : 0);
     }
-    return define_constant(im, t, a->measured || b->measured);
+    return define_constant(im, t, a->measured ? a->measured : b->measured);
+}
+
+int import_floor(struct importer *im)
+{
+    const struct onnx_tensor *from;
+    struct onnx_tensor *t;
+    int err = op_constant(im, 0, &from);
+    if (err < 0 || (err = derive(im, &t, from->dims, from->n_dims, false)) < 0)
+        return err;
+    for (size_t i = 0; i < t->n; i++) {
+        const double number = onnx_number(from, i);
+        derived_set(t, i, strcmp(im->op->type, "Floor") == 0 ? floor(number) : ceil(number), 0);
+    }
+    return define_constant(im, t, measured(im));
 }
 
 /* Of lists of numbers. */

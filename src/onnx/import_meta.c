@@ -110,7 +110,7 @@ int meta_begin(struct importer *im)
                          im->file->path, im->model->meta.input_h, im->model->meta.input_w,
                          GRAPH_MAX_SIZE);
     const struct node n = {.name = "input", .op = OP_INPUT, .channels = 3};
-    const int node = graph_add(im->graph, &n);
+    const int room = node_room(im), node = room < 0 ? room : graph_add(im->graph, &n);
     if (node < 0)
         return node;
     im->hw[0][0] = im->model->meta.input_h;
@@ -255,22 +255,7 @@ static int slice(struct importer *im, int whole, int first, int channels, const 
             return joined->inputs[i];
         at += channels_of(im, joined->inputs[i]);
     }
-    struct node n = {.op = OP_CONV,
-                     .n_inputs = 1,
-                     .inputs = {whole},
-                     .channels = channels,
-                     .kernel = 1,
-                     .stride = 1,
-                     .dilation = 1,
-                     .kernel_lr = 1.0F,
-                     .bias_lr = 1.0F};
-    const int inputs = joined->channels;
-    const int node = node_add(im, &n, name);
-    float *w =
-        node < 0 ? NULL : node_weights(im, node, PARAM_KERNEL, (size_t)inputs * (size_t)channels);
-    for (int c = 0; w && c < channels; c++)
-        w[(first + c) * channels + c] = 1.0F;
-    return node < 0 ? node : w ? node : BPNET_ENOMEM;
+    return node_channels(im, whole, first, channels, name);
 }
 
 static int split_output(struct importer *im, struct outputs *out, int heat, int paf)

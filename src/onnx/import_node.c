@@ -41,12 +41,33 @@ static void name_node(const struct importer *im, const char *suffix, char out[GR
             *c = '_';
 }
 
+int node_room(struct importer *im)
+{
+    if (im->graph->n_nodes < im->capacity)
+        return BPNET_OK;
+    const int capacity = im->capacity ? 2 * im->capacity : 32;
+    struct weights *weights = realloc(im->weights, (size_t)capacity * sizeof *weights);
+    if (weights)
+        im->weights = weights;
+    int(*hw)[2] = realloc(im->hw, (size_t)capacity * sizeof *hw);
+    if (hw)
+        im->hw = hw;
+    if (!weights || !hw)
+        return error_set(BPNET_ENOMEM, "%s: no memory for %d nodes", im->file->path, capacity);
+    memset(weights + im->capacity, 0, (size_t)(capacity - im->capacity) * sizeof *weights);
+    im->capacity = capacity;
+    return BPNET_OK;
+}
+
 int node_add(struct importer *im, const struct node *n, const char *suffix)
 {
     struct node copy = *n;
     if (n->channels < 1 || n->channels > GRAPH_MAX_CHANNELS)
         return import_error(im, BPNET_EUNSUPPORTED, "%d channels, expected 1 to %d", n->channels,
                             GRAPH_MAX_CHANNELS);
+    const int room = node_room(im);
+    if (room < 0)
+        return room;
     name_node(im, suffix, copy.name);
     const int index = graph_add(im->graph, &copy);
     if (index < 0)
@@ -138,12 +159,34 @@ int node_of(struct importer *im, const struct value *v)
     return node < 0 || !reverse ? node : reorder_input(im);
 }
 
+bool node_is_private(const struct value *v)
+{
+    return !v->shared && v->readers == 1;
+}
+
+int node_channels(struct importer *im, int whole, int first, int channels, const char *suffix)
+{
+    struct node n = builder_conv("", 1, channels);
+    const int inputs = im->graph->nodes[whole].channels;
+    n.n_inputs = 1;
+    n.inputs[0] = whole;
+    const int node = node_add(im, &n, suffix);
+    if (node < 0)
+        return node;
+    float *w = node_weights(im, node, PARAM_KERNEL, (size_t)inputs * (size_t)channels);
+    if (!w)
+        return BPNET_ENOMEM;
+    for (int c = 0; c < channels; c++)
+        w[(first + c) * channels + c] = 1.0F;
+    return node;
+}
+
 /* ---- scale and shift --------------------------------------------------------------------- */
 
 static bool foldable(const struct importer *im, const struct value *v)
 {
     const struct node *n = &im->graph->nodes[v->node];
-    return n->op == OP_CONV && v->node != im->reordered && !v->shared && v->readers == 1;
+    return n->op == OP_CONV && v->node != im->reordered && node_is_private(v);
 }
 
 static int fold_affine(struct importer *im, int node, const double *scale, const double *shift)

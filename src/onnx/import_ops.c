@@ -226,6 +226,8 @@ int import_arithmetic(struct importer *im)
         return fold_arithmetic(im, a, b);
     if (a && b && a->kind == VALUE_MAP && b->kind == VALUE_MAP)
         return join_maps(im, a, b);
+    if (strcmp(type, "Mod") == 0 || strcmp(type, "Max") == 0 || strcmp(type, "Min") == 0)
+        return import_error(im, BPNET_EUNSUPPORTED, "of maps");
     const bool first = a && a->kind == VALUE_MAP;
     struct value *map;
     const struct onnx_tensor *t;
@@ -414,7 +416,7 @@ int import_pad(struct importer *im)
             return import_error(im, BPNET_EUNSUPPORTED, "%zu amounts of padding, expected 8", t->n);
         for (size_t i = 0; i < 8; i++)
             pads[i] = onnx_integer(t, i);
-        padded.pad_measured = v->pad_measured || amounts->measured;
+        padded.pad_measured = v->pad_measured || amounts->measured > 0;
     }
     const double value = fill && fill->kind == VALUE_CONSTANT && fill->tensor->n == 1
                              ? onnx_number(fill->tensor, 0)
@@ -523,7 +525,7 @@ static int dequantize(struct importer *im, const struct onnx_tensor *q, const st
         const double offset = zero ? (double)onnx_integer(zero, k) : 0.0;
         derived_set(out, i, ((double)onnx_integer(q, i) - offset) * onnx_number(s, k), 0);
     }
-    return define_constant(im, out, false);
+    return define_constant(im, out, 0);
 }
 
 int import_dequantize(struct importer *im)

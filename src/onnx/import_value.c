@@ -168,7 +168,7 @@ int define_alias(struct importer *im, const struct value *of)
     return define(im, &v);
 }
 
-int define_constant(struct importer *im, const struct onnx_tensor *t, bool measured)
+int define_constant(struct importer *im, const struct onnx_tensor *t, int measured)
 {
     const struct value v = {.kind = VALUE_CONSTANT, .tensor = t, .measured = measured};
     return define(im, &v);

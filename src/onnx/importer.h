@@ -18,7 +18,7 @@ struct value {
     int readers; /* places in the file that name it */
 
     const struct onnx_tensor *tensor; /* constant */
-    bool measured;                    /* it follows from the size of the input */
+    int measured; /* it follows from the size of a map: 1 + the node that makes this; else 0 */
 
     int node; /* map: of our graph */
     bool channels_last;
@@ -49,6 +49,7 @@ struct importer {
     size_t op_index;
     struct weights *weights; /* per node of the graph, as hw */
     int (*hw)[2];
+    int capacity; /* of these two */
 
     struct derived *derived; /* constants that were worked out */
     size_t derived_left;     /* bytes that may still be */
@@ -78,7 +79,7 @@ int op_constant(const struct importer *im, size_t i, const struct onnx_tensor **
 /* The first output of the current operator becomes this; BPNET_EFORMAT when it is defined twice. */
 int define_map(struct importer *im, int node, const struct value *like);
 int define_alias(struct importer *im, const struct value *of);
-int define_constant(struct importer *im, const struct onnx_tensor *t, bool measured);
+int define_constant(struct importer *im, const struct onnx_tensor *t, int measured);
 
 /* A constant of our own with room for n elements, of int64 or float64; bounded in sum. */
 int derive(struct importer *im, struct onnx_tensor **out, const int64_t *dims, int n_dims,
@@ -99,6 +100,9 @@ static inline int channel_axis(const struct value *v)
 
 /* ---- nodes: import_node.c ------------------------------------------------------------------ */
 
+/* Room for one more node in the importer's own lists. */
+int node_room(struct importer *im);
+
 /* Add a node named after the current operator's output and `suffix`; its index, or an error. */
 int node_add(struct importer *im, const struct node *n, const char *suffix);
 /* Memory for a parameter of a node, zero; NULL with the error set. */
@@ -109,13 +113,20 @@ int node_of(struct importer *im, const struct value *v);
 /* The same for a reader that reorders the input's channels itself, if *reverse. */
 int node_of_any(struct importer *im, const struct value *v, bool *reverse);
 
-/* v * scale + shift, n = 1 or one a channel, as a new value of the current operator. */
+/* Whether nothing but this value's one reader sees what its node makes. */
+bool node_is_private(const struct value *v);
+
+/* So many of a node's channels, from the first on, by a convolution that copies them. */
+int node_channels(struct importer *im, int whole, int first, int channels, const char *suffix);
+
+/* v * scale + shift, a number each a channel, as a new value of the current operator. */
 int node_affine(struct importer *im, struct value *v, const double *scale, const double *shift);
 
 /* ---- operators ----------------------------------------------------------------------------- */
 
 /* All return 0 or an error. */
 int import_conv(struct importer *im);
+int import_conv_transpose(struct importer *im);
 int import_norm(struct importer *im);
 int import_max_pool(struct importer *im);
 int import_average_pool(struct importer *im);
@@ -138,6 +149,7 @@ int import_constant(struct importer *im);
 int import_shape(struct importer *im);
 int import_gather(struct importer *im);
 int import_slice(struct importer *im);
+int import_floor(struct importer *im);
 
 /* Arithmetic and concatenation of constants. */
 int fold_arithmetic(struct importer *im, const struct value *a, const struct value *b);

@@ -6,17 +6,12 @@
 #include "base/error.h"
 #include "io/file.h"
 #include "nn/exec.h"
+#include "nn/networks.h"
+#include "nn/runs.h"
+#include "onnx/export.h"
 #include "onnx/import.h"
 
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static const struct onnx_import_options plain = {0};
 
@@ -205,6 +200,99 @@ static void test_options(void **state)
     assert_non_null(strstr(error_message(), "no output is called 'no_such'"));
 }
 
+/* ---- there and back ---------------------------------------------------------------------- */
+
+/* What our exporter writes of any network is the same network. */
+static void check_round_trip(struct model *m, const struct onnx_export_options *how, bool poses)
+{
+    static const int sizes[][2] = {{64, 96}, {41, 57}};
+    char path[] = "/tmp/bpnet-import-XXXXXX";
+    struct model *again;
+    struct runner there, back;
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    if (onnx_export(m, how, path) < 0)
+        fail_msg("%s", error_message());
+    if (onnx_import(&again, path, &plain) < 0)
+        fail_msg("%s", error_message());
+    remove(path);
+    close(fd);
+    assert_int_equal(again->meta.stages, poses ? 1 : 0);
+    for (int i = 0; i < 2; i++) {
+        const int h = sizes[i][0], w = sizes[i][1];
+        runner_open(&there, m, false, 1, h, w, cpu_level_detect(), 1);
+        runner_open(&back, again, false, 1, h, w, cpu_level_detect(), 1);
+        runner_feed(&there, 3);
+        runner_feed(&back, 3);
+        runner_forward(&there);
+        runner_forward(&back);
+        const int last = exec_n_outputs(there.exec) / 2 - 1;
+        for (int k = 0; k < 2; k++) { /* files have PAFs first, of the last stage */
+            int oh, ow, channels, pitch, oh2, ow2, channels2, pitch2;
+            const float *a =
+                exec_output(there.exec, k * (last + 1) + last, &oh, &ow, &channels, &pitch);
+            const float *b =
+                exec_output(back.exec, poses ? k : 1 - k, &oh2, &ow2, &channels2, &pitch2);
+            assert_true(oh == oh2 && ow == ow2 && channels == channels2);
+            double distance = 0.0, size = 0.0;
+            for (int p = 0; p < oh * ow; p++)
+                for (int c = 0; c < channels; c++) {
+                    const double value = (double)a[p * pitch + c];
+                    distance = fmax(distance, fabs((double)b[p * pitch2 + c] - value));
+                    size = fmax(size, fabs(value));
+                }
+            if (!(distance <= 1e-5 * size))
+                fail_msg("output %d at %dx%d: differs by %g of %g", k, h, w, distance, size);
+        }
+        runner_close(&there);
+        runner_close(&back);
+    }
+    model_free(again);
+}
+
+static void test_round_trip_random(void **state)
+{
+    (void)state;
+    const struct onnx_export_options how = {.h = 64, .w = 96};
+    for (int op = OP_CONV; op < OP_COUNT; op++)
+        for (int i = 0; i < 4; i++) {
+            struct rng rng = rng_stream((uint64_t)op, (uint64_t)i, 1);
+            struct model *m = random_model((enum op)op, 41, 57, &rng);
+            assert_non_null(m);
+            const int last = m->graph.n_nodes - 1, outputs[] = {last, last - 1};
+            assert_int_equal(graph_set_outputs(&m->graph, outputs, 2), 0);
+            for (int c = 0; c < 3; c++)
+                m->meta.scale[c] = 1.0F;
+            check_round_trip(m, &how, false);
+            model_free(m);
+        }
+}
+
+static void test_round_trip_built(void **state)
+{
+    (void)state;
+    static const struct onnx_export_options ways[] = {
+        {.h = 64, .w = 96},
+        {.h = 64, .w = 96, .layout = ONNX_NCHW, .keep_norms = true},
+        {.h = 64, .w = 96, .input = ONNX_PIXELS_U8},
+        {.h = 64, .w = 96, .paf_upsample = 4}};
+    for (int i = 0; i < 4; i++) {
+        struct model_spec spec = default_spec(i % 2 ? MODEL_LIGHT : MODEL_LITE, 2);
+        struct model *m;
+        struct rng rng = rng_stream(1, (uint64_t)i, 0);
+        spec.width_multiplier = 0.125;
+        assert_int_equal(model_build_shape(&m, &spec), 0);
+        skeleton_default(&m->meta.skeleton);
+        for (int c = 0; c < 3; c++) {
+            m->meta.scale[c] = 256.0F;
+            m->meta.offset[c] = 0.5F;
+        }
+        random_values(&m->params, &rng);
+        check_round_trip(m, &ways[i], true);
+        model_free(m);
+    }
+}
+
 /* ---- refusals ---------------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
@@ -270,10 +358,16 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operators), cmocka_unit_test(test_file),
-        cmocka_unit_test(test_stages),    cmocka_unit_test(test_joined),
-        cmocka_unit_test(test_options),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_cut),       cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_operators),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_round_trip_random),
+        cmocka_unit_test(test_round_trip_built),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,3 +10,4 @@ if(Python3_FOUND)
 endif()
 # It reads the messages themselves.
 target_include_directories(test_export PRIVATE $<TARGET_PROPERTY:bpnet_onnx,INCLUDE_DIRECTORIES>)
+target_include_directories(test_import PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/nn)
