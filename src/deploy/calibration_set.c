@@ -231,6 +231,7 @@ int calibration_set_open(struct calibration_set **out, const struct calibration_
     if (!s)
         return no_memory();
     s->source = *source;
+    resizer_init(&s->resizer, source->level);
     s->picture_size =
         (size_t)(source->h > 0 ? source->h : 1) * (size_t)(source->w > 0 ? source->w : 1) * 3;
     const int err = open_source(s, source);

@@ -10,6 +10,7 @@
 #ifndef DEPLOY_CALIBRATION_SET_H
 #define DEPLOY_CALIBRATION_SET_H
 
+#include "base/cpu.h"
 #include "base/workers.h"
 
 #include <stdbool.h>
@@ -23,6 +24,7 @@ struct calibration_source {
     uint64_t seed;
     int h, w;     /* of the network's input */
     bool stretch; /* pictures fill the input whatever their shape, as the original calibrates */
+    enum cpu_level level;    /* of resizing */
     struct workers *workers; /* may be NULL */
 };
 

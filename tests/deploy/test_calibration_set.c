@@ -78,8 +78,9 @@ static void test_folder(void **state)
         char path[256];
         struct image image;
         struct letterbox box;
-        struct resizer resizer = {0};
+        struct resizer resizer;
         uint8_t expected[SIZE];
+        resizer_init(&resizer, CPU_REF);
         snprintf(path, sizeof(path), "%s/%c.PNG", folder, 'a' + i);
         assert_int_equal(image_load(&image, path, 3), 0);
         assert_int_equal(letterbox_plan(&box, image.w, image.h, W, H, ASPECT_PAD_IMAGE), 0);
