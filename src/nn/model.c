@@ -43,7 +43,7 @@ int model_need_people(const struct model *m, const char *path)
 {
     if (m->meta.stages > 0)
         return BPNET_OK;
-    return error_set(
-        BPNET_EUNSUPPORTED,
-        "%s: finds no people: its outputs are not heatmaps and part affinity fields", path);
+    return error_set(BPNET_EUNSUPPORTED,
+                     "%s: finds no people: its outputs are not heatmaps and part affinity fields",
+                     path);
 }

@@ -128,7 +128,7 @@ static int slice_number(struct importer *im, const char *name, size_t input, int
     return BPNET_OK;
 }
 
-static int slice_list(struct importer *im)
+int fold_slice(struct importer *im)
 {
     const struct onnx_tensor *from;
     struct onnx_tensor *t;
@@ -151,96 +151,6 @@ static int slice_list(struct importer *im)
     for (int64_t i = begin; i < end; i++)
         copy_element(t, (size_t)(i - begin), from, (size_t)i);
     return define_constant(im, t, measured(im));
-}
-
-/* The numbers of one list, at most 4 of them; *n is how many, 0 when there is no such list. */
-static int slice_numbers(struct importer *im, const char *name, size_t input, int64_t out[4],
-                         size_t *n)
-{
-    const struct onnx_attribute *a = onnx_attribute(im->op, name);
-    const struct onnx_tensor *t = NULL;
-    *n = 0;
-    if (!a && op_value(im, input)) {
-        const int err = op_constant(im, input, &t);
-        if (err < 0)
-            return err;
-    }
-    *n = a ? a->n_ints : t ? t->n : 0;
-    if (*n > 4 || (t && !t->integral))
-        return import_error(im, BPNET_EUNSUPPORTED, "%zu %s", *n, name);
-    for (size_t i = 0; i < *n; i++)
-        out[i] = a ? a->ints[i] : onnx_integer(t, i);
-    return BPNET_OK;
-}
-
-/*
- * Height and width cut to those of another map: our enlargement by 2 does that itself. Where
- * nothing is cut off at the size we know, nothing is done.
- */
-static int crop(struct importer *im, const struct value *v, const int size[2])
-{
-    const struct value *ends = op_value(im, 2);
-    const int like = ends ? ends->measured - 1 : -1;
-    struct node *n = &im->graph->nodes[v->node];
-    int *hw = im->hw[v->node];
-    if (n->op == OP_UPSAMPLE2 && n->n_inputs == 1 && like > 0 && like < v->node &&
-        node_is_private(v) && im->hw[like][0] == size[0] && im->hw[like][1] == size[1]) {
-        n->n_inputs = 2;
-        n->inputs[1] = like;
-        const int err = op_rows[n->op]->infer(im->graph, n, (const int(*)[2])im->hw, hw);
-        return err < 0 ? import_prefix(im, BPNET_EUNSUPPORTED) : define_alias(im, v);
-    }
-    if (size[0] == hw[0] && size[1] == hw[1])
-        return define_alias(im, v);
-    return import_error(im, BPNET_EUNSUPPORTED, "cuts a map of %d x %d to %d x %d", hw[0], hw[1],
-                        size[0], size[1]);
-}
-
-static int slice_map(struct importer *im, struct value *v)
-{
-    int64_t begin[4], end[4], axes[4] = {0, 1, 2, 3}, steps[4];
-    size_t n, n_ends, n_axes, n_steps;
-    int err, size[2] = {im->hw[v->node][0], im->hw[v->node][1]};
-    const int channels = im->graph->nodes[v->node].channels, c = channel_axis(v);
-    int64_t first = 0, last = channels;
-    if ((err = slice_numbers(im, "starts", 1, begin, &n)) < 0 ||
-        (err = slice_numbers(im, "ends", 2, end, &n_ends)) < 0 ||
-        (err = slice_numbers(im, "axes", 3, axes, &n_axes)) < 0 ||
-        (err = slice_numbers(im, "steps", 4, steps, &n_steps)) < 0)
-        return err;
-    if (n_ends != n || (n_axes && n_axes != n) || (n_steps && n_steps != n))
-        return import_error(im, BPNET_EFORMAT, "lists of different lengths");
-    for (size_t i = 0; i < n; i++) {
-        const int64_t axis = axes[i] < 0 ? axes[i] + 4 : axes[i];
-        const int h = v->channels_last ? 1 : 2;
-        if (axis < 1 || axis > 3 || (n_steps && steps[i] != 1) ||
-            (axis != c && (begin[i] != 0 || end[i] < 1)))
-            return import_error(im, BPNET_EUNSUPPORTED,
-                                "takes another part than the first of an axis");
-        if (axis == c) {
-            first = begin[i] < 0 ? begin[i] + channels : begin[i];
-            last = end[i] < 0 ? end[i] + channels : end[i] > channels ? channels : end[i];
-        } else if (end[i] < size[axis - h]) {
-            size[axis - h] = (int)end[i];
-        }
-    }
-    if (first < 0 || last <= first || last > channels)
-        return import_error(im, BPNET_EFORMAT, "takes channels %lld to %lld of %d",
-                            (long long)first, (long long)last, channels);
-    if (last - first == channels)
-        return crop(im, v, size);
-    if (size[0] != im->hw[v->node][0] || size[1] != im->hw[v->node][1])
-        return import_error(im, BPNET_EUNSUPPORTED, "cuts channels and sizes at once");
-    const int whole = node_of(im, v);
-    if (whole < 0)
-        return whole;
-    return define_map(im, node_channels(im, whole, (int)first, (int)(last - first), ""), v);
-}
-
-int import_slice(struct importer *im)
-{
-    struct value *v = op_value(im, 0);
-    return v && v->kind == VALUE_MAP ? slice_map(im, v) : slice_list(im);
 }
 
 /* ---- elementwise ------------------------------------------------------------------------- */
@@ -410,39 +320,92 @@ int fold_transpose(struct importer *im, const struct value *v)
     return define_constant(im, t, v->measured);
 }
 
-/* The elements stay in order: only the list of sizes changes. Also Unsqueeze, Squeeze, Flatten. */
+/* The axes of Squeeze and Unsqueeze, an attribute before opset 13, as a set of `rank` bits. */
+static int axes_of(struct importer *im, int rank, unsigned *out)
+{
+    const struct onnx_attribute *a = onnx_attribute(im->op, "axes");
+    const struct onnx_tensor *t = NULL;
+    int err;
+    if (!a && op_value(im, 1) && (err = op_constant(im, 1, &t)) < 0)
+        return err;
+    const size_t n = a ? a->n_ints : t ? t->n : 0;
+    *out = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t axis = a ? a->ints[i] : t->integral ? onnx_integer(t, i) : rank;
+        axis = axis < 0 ? axis + rank : axis;
+        if (axis < 0 || axis >= rank)
+            return import_error(im, BPNET_EFORMAT, "an axis that there is not");
+        *out |= 1U << axis;
+    }
+    return (int)n;
+}
+
+/* All axes of size 1 where none is named. */
+static int squeezed(struct importer *im, const struct onnx_tensor *from, int64_t *dims)
+{
+    unsigned axes;
+    int n_dims = 0;
+    const int n = axes_of(im, from->n_dims, &axes);
+    for (int d = 0; d < from->n_dims && n >= 0; d++)
+        if (n > 0 ? !(axes >> d & 1) : from->dims[d] != 1)
+            dims[n_dims++] = from->dims[d];
+    return n < 0 ? n : n_dims;
+}
+
+static int unsqueezed(struct importer *im, const struct onnx_tensor *from, int64_t *dims)
+{
+    const struct onnx_attribute *a = onnx_attribute(im->op, "axes");
+    const struct value *v = op_value(im, 1);
+    const size_t more = a ? a->n_ints : v && v->kind == VALUE_CONSTANT ? v->tensor->n : 0;
+    unsigned axes;
+    if (more > ONNX_TENSOR_DIMS - (size_t)from->n_dims)
+        return import_error(im, BPNET_EUNSUPPORTED, "more than %d dimensions", ONNX_TENSOR_DIMS);
+    const int rank = from->n_dims + (int)more, n = axes_of(im, rank, &axes);
+    for (int d = 0, k = 0; d < rank && n >= 0; d++)
+        dims[d] = axes >> d & 1 || k == from->n_dims ? 1 : from->dims[k++];
+    return n < 0 ? n : rank;
+}
+
+static int reshaped(struct importer *im, const struct onnx_tensor *from, int64_t *dims)
+{
+    const struct onnx_tensor *shape;
+    size_t known = 1;
+    int unknown = -1;
+    const int err = op_constant(im, 1, &shape);
+    if (err < 0)
+        return err;
+    if (shape->n > ONNX_TENSOR_DIMS || !shape->integral)
+        return import_error(im, BPNET_EUNSUPPORTED, "a shape of %zu sizes", shape->n);
+    for (int d = 0; d < (int)shape->n; d++) {
+        dims[d] = onnx_integer(shape, (size_t)d);
+        dims[d] = dims[d] == 0 && d < from->n_dims ? from->dims[d] : dims[d];
+        if (dims[d] == -1 && unknown < 0) {
+            unknown = d;
+            continue;
+        }
+        if (dims[d] < 1 || known > from->n / (size_t)dims[d])
+            return import_error(im, BPNET_EFORMAT, "a shape that does not fit");
+        known *= (size_t)dims[d];
+    }
+    if (unknown >= 0)
+        dims[unknown] = (int64_t)(from->n / known);
+    return (int)shape->n;
+}
+
+/* The elements stay in order: only the list of sizes changes. */
 int fold_reshape(struct importer *im, const struct value *v)
 {
-    const struct onnx_tensor *from = v->tensor, *shape;
+    const struct onnx_tensor *from = v->tensor;
+    const char *type = im->op->type;
     int64_t dims[ONNX_TENSOR_DIMS];
-    int n_dims = 1, err, unknown = -1;
-    size_t known = 1;
-    dims[0] = (int64_t)from->n;
-    if (strcmp(im->op->type, "Squeeze") == 0 && from->n == 1)
-        n_dims = 0;
-    if (strcmp(im->op->type, "Reshape") == 0) {
-        if ((err = op_constant(im, 1, &shape)) < 0)
-            return err;
-        if (shape->n > ONNX_TENSOR_DIMS || !shape->integral)
-            return import_error(im, BPNET_EUNSUPPORTED, "a shape of %zu sizes", shape->n);
-        n_dims = (int)shape->n;
-        for (int d = 0; d < n_dims; d++) {
-            dims[d] = onnx_integer(shape, (size_t)d);
-            dims[d] = dims[d] == 0 && d < from->n_dims ? from->dims[d] : dims[d];
-            if (dims[d] == -1 && unknown < 0)
-                unknown = d;
-            else if (dims[d] < 1 || known > (from->n + 1) / (size_t)dims[d] + 1)
-                return import_error(im, BPNET_EFORMAT, "a shape that does not fit");
-            else
-                known *= (size_t)dims[d];
-        }
-        if (unknown >= 0)
-            dims[unknown] = (int64_t)(from->n / known);
-    } else if (strcmp(im->op->type, "Flatten") == 0) {
-        return import_error(im, BPNET_EUNSUPPORTED, "flattens a constant");
-    }
     struct onnx_tensor *t;
-    if ((err = derive(im, &t, dims, n_dims, from->integral)) < 0)
+    const int n_dims = strcmp(type, "Reshape") == 0   ? reshaped(im, from, dims)
+                       : strcmp(type, "Squeeze") == 0 ? squeezed(im, from, dims)
+                                                      : unsqueezed(im, from, dims);
+    if (n_dims < 0)
+        return n_dims;
+    const int err = derive(im, &t, dims, n_dims, from->integral);
+    if (err < 0)
         return err;
     if (t->n != from->n)
         return import_error(im, BPNET_EFORMAT, "%zu elements, not %zu", from->n, t->n);

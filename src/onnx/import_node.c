@@ -181,6 +181,16 @@ int node_channels(struct importer *im, int whole, int first, int channels, const
     return node;
 }
 
+int node_simple(struct importer *im, struct node n, const struct value *v, const char *suffix)
+{
+    n.inputs[0] = node_of(im, v);
+    if (n.inputs[0] < 0)
+        return n.inputs[0];
+    n.n_inputs = 1;
+    n.channels = im->graph->nodes[v->node].channels;
+    return node_add(im, &n, suffix);
+}
+
 /* ---- scale and shift --------------------------------------------------------------------- */
 
 static bool foldable(const struct importer *im, const struct value *v)

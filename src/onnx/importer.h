@@ -119,6 +119,9 @@ bool node_is_private(const struct value *v);
 /* So many of a node's channels, from the first on, by a convolution that copies them. */
 int node_channels(struct importer *im, int whole, int first, int channels, const char *suffix);
 
+/* Add a node that reads this map and has as many channels. */
+int node_simple(struct importer *im, struct node n, const struct value *v, const char *suffix);
+
 /* v * scale + shift, a number each a channel, as a new value of the current operator. */
 int node_affine(struct importer *im, struct value *v, const double *scale, const double *shift);
 
@@ -151,9 +154,14 @@ int import_gather(struct importer *im);
 int import_slice(struct importer *im);
 int import_floor(struct importer *im);
 
-/* Arithmetic and concatenation of constants. */
+/* A constant that is broadcast over a map, as one number a channel: `out` has room for all. */
+int channel_numbers(struct importer *im, const struct onnx_tensor *t, const struct value *v,
+                    double *out);
+
+/* Of constants alone. */
 int fold_arithmetic(struct importer *im, const struct value *a, const struct value *b);
 int fold_concat(struct importer *im);
+int fold_slice(struct importer *im);
 int fold_transpose(struct importer *im, const struct value *v);
 int fold_reshape(struct importer *im, const struct value *v);
 int fold_cast(struct importer *im, const struct value *v);
