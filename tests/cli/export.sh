@@ -35,7 +35,7 @@ run export -m net.bpnet -o other.onnx -e other.yaml | blot
 run export
 run export -m net.bpnet -t uff
 run export -m net.bpnet -o x -t caffe
-run export -m net.bpnet -o x --data_type int8 --engine_file x.engine
+run export -m net.bpnet -o x --data_type int8
 run export -m net.bpnet -o x -d 3,288,384
 run export -m net.bpnet -o x -d 288
 run export -m net.bpnet -o x -u 0
