@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "cli/network.h"
+#include "cli/open_network.h"
 #include "cli/progress.h"
 #include "eval/coco_report.h"
 #include "eval/evaluate.h"

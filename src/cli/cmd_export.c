@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "base/str.h"
 #include "cli/export_engine.h"
 #include "deploy/clip.h"
 #include "io/file.h"

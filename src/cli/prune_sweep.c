@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "cli/network.h"
+#include "cli/open_network.h"
 #include "cli/progress.h"
 #include "cli/sweep_plot.h"
 #include "eval/evaluate.h"

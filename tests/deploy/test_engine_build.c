@@ -2,7 +2,7 @@
  * Building engine files: the same inputs give the same bytes, floats and bytes agree about the
  * maps, engines are built again from what they keep, and errors say what is missing.
  */
-#include "deploy/build.h"
+#include "deploy/engine_build.h"
 #include "deploy/engines.h"
 #include "io/container.h"
 #include "io/json.h"

@@ -1,6 +1,6 @@
 /* A model or an engine made ready to find people: what evaluate and inference have in common. */
-#ifndef CLI_NETWORK_H
-#define CLI_NETWORK_H
+#ifndef CLI_OPEN_NETWORK_H
+#define CLI_OPEN_NETWORK_H
 
 #include "cli/verb.h"
 #include "engine/engine.h"

@@ -2,7 +2,7 @@
  * Building engines. The network is compiled in memory and run there, so that the file can say how
  * long its layers take; then the file is written, with what is needed to build it again.
  */
-#include "deploy/build.h"
+#include "deploy/engine_build.h"
 
 #include "base/error.h"
 #include "deploy/build_report.h"

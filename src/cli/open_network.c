@@ -1,5 +1,5 @@
 /* Finding, loading and opening a model or an engine. */
-#include "cli/network.h"
+#include "cli/open_network.h"
 
 #include "base/error.h"
 #include "base/log.h"

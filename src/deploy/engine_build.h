@@ -3,8 +3,8 @@
  * compile, and measure what came out. Engines keep the model and the ranges they were made from,
  * so that they can be made again for another CPU.
  */
-#ifndef DEPLOY_BUILD_H
-#define DEPLOY_BUILD_H
+#ifndef DEPLOY_ENGINE_BUILD_H
+#define DEPLOY_ENGINE_BUILD_H
 
 #include "deploy/calibrate.h"
 #include "nn/model.h"
