@@ -17,6 +17,9 @@ static const char header[] = "TRT-8501-EntropyCalibration2";
 
 static const float max_range = 1e30f;
 
+/* The first (and only) output of a node, as TensorFlow calls it. */
+static const char output_suffix[] = ":0";
+
 /* ---- the list ------------------------------------------------------------------------------ */
 
 static struct range *find(const struct ranges *r, const char *name)
@@ -112,6 +115,14 @@ static int expected(const char *file, size_t number, const char *line, size_t le
                      file, number, shown, length > n ? "..." : "");
 }
 
+/* Length of a name without TensorFlow's ":0". */
+static size_t bare_length(const char *name, size_t length)
+{
+    const size_t n = sizeof(output_suffix) - 1;
+    const bool ends = length > n && memcmp(name + length - n, output_suffix, n) == 0;
+    return ends ? length - n : length;
+}
+
 /* "name: 3c010204"; tensors of TensorFlow have colons in their names, so the last one counts. */
 static int parse_line(struct ranges *out, const char *file, size_t number, const char *line,
                       size_t length)
@@ -129,11 +140,12 @@ static int parse_line(struct ranges *out, const char *file, size_t number, const
         return expected(file, number, line, length);
 
     char name[GRAPH_NAME_SIZE];
-    if (colon - 1 >= sizeof(name))
+    const size_t n = bare_length(line, colon - 1);
+    if (n >= sizeof(name))
         return error_set(BPNET_EFORMAT, "%s:%zu: a name of %zu bytes, expected at most %d", file,
-                         number, colon - 1, GRAPH_NAME_SIZE - 1);
-    memcpy(name, line, colon - 1);
-    name[colon - 1] = '\0';
+                         number, n, GRAPH_NAME_SIZE - 1);
+    memcpy(name, line, n);
+    name[n] = '\0';
     const float amax = scale * STEPS;
     if (!(amax >= 0 && amax <= max_range))
         return error_set(BPNET_EFORMAT, "%s:%zu: '%s' has the range %g, expected 0 to %g", file,
@@ -191,7 +203,7 @@ void ranges_print(const struct ranges *r, struct str *out)
         const float scale = r->items[i].amax / STEPS;
         uint32_t bits;
         memcpy(&bits, &scale, sizeof(bits));
-        str_printf(out, "%s: %08x\n", r->items[i].name, bits);
+        str_printf(out, "%s%s: %08x\n", r->items[i].name, output_suffix, bits);
     }
 }
 

@@ -1,7 +1,8 @@
 /*
  * How large the values of every tensor get: what calibration finds and quantisation uses. Kept in
  * TensorRT's text format (spec 12.5), one line a tensor: "name: 8 hex digits", the big-endian bits
- * of the float scale amax / 127.
+ * of the float scale amax / 127. In a file a tensor has the name that an exported ONNX file gives
+ * its value, "<name>:0"; a reader takes names without ":0", too.
  */
 #ifndef DEPLOY_RANGES_H
 #define DEPLOY_RANGES_H

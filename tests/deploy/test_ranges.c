@@ -17,7 +17,7 @@ static void test_golden(void **state)
 {
     (void)state;
     struct ranges r = {0};
-    assert_int_equal(ranges_set(&r, "input_1:0", 1.0F), 0);
+    assert_int_equal(ranges_set(&r, "input_1", 1.0F), 0);
     assert_int_equal(ranges_set(&r, "half", 0.5F), 0);
     assert_int_equal(ranges_set(&r, "relu 6", 6.0F), 0);
     assert_int_equal(ranges_set(&r, "one", 3.0F), 0);
@@ -28,17 +28,17 @@ static void test_golden(void **state)
     char *text = scratch_read(path, NULL);
     assert_string_equal(text, "TRT-8501-EntropyCalibration2\n"
                               "input_1:0: 3c010204\n"
-                              "half: 3b810204\n"
-                              "relu 6: 3d418306\n"
-                              "one: 3f800000\n"
-                              "nothing: 00000000\n");
+                              "half:0: 3b810204\n"
+                              "relu 6:0: 3d418306\n"
+                              "one:0: 3f800000\n"
+                              "nothing:0: 00000000\n");
     free(text);
     struct ranges back;
     assert_int_equal(ranges_read(&back, path), 0);
     assert_int_equal(back.n, 5);
     assert_true(ranges_find(&back, "one")->amax == 127.0F);
-    assert_true(ranges_find(&back, "input_1:0")->amax == ranges_find(&r, "input_1:0")->amax);
-    assert_null(ranges_find(&back, "input_1"));
+    assert_true(ranges_find(&back, "input_1")->amax == ranges_find(&r, "input_1")->amax);
+    assert_null(ranges_find(&back, "input_1:0"));
     ranges_free(&back);
     ranges_free(&r);
 }
@@ -79,7 +79,7 @@ static void test_foreign(void **state)
                                "c:\t3c010204";
     assert_int_equal(ranges_parse(&r, text, sizeof(text) - 1, "it"), 0);
     assert_int_equal(r.n, 2);
-    assert_true(ranges_find(&r, "a/b:0")->amax == 127.0F);
+    assert_true(ranges_find(&r, "a/b")->amax == 127.0F);
     assert_non_null(ranges_find(&r, "c"));
     ranges_free(&r);
 }
@@ -104,6 +104,7 @@ static void test_bad_files(void **state)
         {"TRT-1\na: 7fc00000\n", "it:2: 'a' has the range nan, expected 0 to 1e+30"},
         {"TRT-1\na: 7f7fffff\n", "it:2: 'a' has the range inf, expected 0 to 1e+30"},
         {"TRT-1\na: 3f800000\nb: 3f800000\na: 3f800000\n", "it:4: 'a' is there twice"},
+        {"TRT-1\na: 3f800000\na:0: 3f800000\n", "it:3: 'a' is there twice"},
         {"TRT-1\n"
          "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff1234: 3f800000\n",
          "it:2: a name of 64 bytes, expected at most 63"},
