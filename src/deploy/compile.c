@@ -1,4 +1,4 @@
-/* Compiling: the passes in order, and the file that they end in. */
+/* Compiling: the passes in order, and the two sections that they end in. */
 #include "deploy/compile.h"
 
 #include "base/error.h"
@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { MAX_SECTIONS = 5 };
 
 static int run_passes(struct compilation *c)
 {
@@ -138,45 +136,6 @@ static int describe(struct compilation *c)
 
 /* ---- the file ---------------------------------------------------------------------------- */
 
-/* What the sections of a file are made of. */
-struct parts {
-    struct str plan, ranges;
-    struct file_view model;
-    struct section sections[MAX_SECTIONS];
-    size_t n;
-};
-
-static void add_section(struct parts *p, const char *name, const void *bytes, size_t size)
-{
-    p->sections[p->n++] = (struct section){name, bytes, size};
-}
-
-static int gather(struct parts *p, struct compilation *c)
-{
-    const struct compile_options *o = c->options;
-    int err = str_status(&c->text);
-    c->plan.text = c->text.text;
-    c->plan.head.text_size = (int32_t)c->text.length;
-    if (err < 0 || (err = plan_write(&c->plan, &p->plan)) < 0)
-        return err;
-    add_section(p, "plan", p->plan.text, p->plan.length);
-    add_section(p, "weights", c->constants.bytes, c->constants.size);
-    if (o->report)
-        add_section(p, "report", o->report, strlen(o->report));
-    if (o->ranges) {
-        ranges_print(o->ranges, &p->ranges);
-        if ((err = str_status(&p->ranges)) < 0)
-            return err;
-        add_section(p, "ranges", p->ranges.text, p->ranges.length);
-    }
-    if (o->model_path) {
-        if ((err = file_view_open(&p->model, o->model_path, SIZE_MAX)) < 0)
-            return err;
-        add_section(p, "model", p->model.bytes, p->model.size);
-    }
-    return BPNET_OK;
-}
-
 /* A normal network's size is far below the format's limits, but nothing is written unchecked. */
 static int check_plan(const struct compilation *c)
 {
@@ -187,37 +146,36 @@ static int check_plan(const struct compilation *c)
     return plan_check(&c->plan, "the engine");
 }
 
-/* To a file, or to memory when there is no path. */
-static int compile(const char *path, uint8_t **bytes, size_t *size, const struct network *net,
-                   const struct compile_options *options)
+static int compose(uint8_t **bytes, size_t *size, struct compilation *c)
 {
-    struct compilation c = {.options = options};
-    struct parts parts = {0};
-    int err;
-    str_append_bytes(&c.text, "", 1);
-    if ((err = copy_network(&c.net, net)) < 0 || (err = run_passes(&c)) < 0 ||
-        (err = describe(&c)) < 0 || (err = gather(&parts, &c)) < 0 || (err = check_plan(&c)) < 0)
-        goto done;
-    err = path ? container_write(path, "engine", parts.sections, parts.n, options->key)
-               : container_compose(bytes, size, "engine", parts.sections, parts.n);
-done:
-    str_free(&parts.plan);
-    str_free(&parts.ranges);
-    file_view_close(&parts.model);
-    compilation_close(&c);
+    struct str plan = {0};
+    int err = str_status(&c->text);
+    if (err < 0)
+        return err;
+    c->plan.text = c->text.text;
+    c->plan.head.text_size = (int32_t)c->text.length;
+    if ((err = check_plan(c)) < 0)
+        return err;
+    if ((err = plan_write(&c->plan, &plan)) == BPNET_OK) {
+        const struct section sections[] = {{"plan", plan.text, plan.length},
+                                           {"weights", c->constants.bytes, c->constants.size}};
+        err = container_compose(bytes, size, "engine", sections, 2);
+    }
+    str_free(&plan);
     return err;
 }
 
 int compile_to_memory(uint8_t **bytes, size_t *size, const struct network *net,
                       const struct compile_options *options)
 {
+    struct compilation c = {.options = options};
+    int err;
     *bytes = NULL;
     *size = 0;
-    return compile(NULL, bytes, size, net, options);
-}
-
-int compile_to_file(const char *path, const struct network *net,
-                    const struct compile_options *options)
-{
-    return compile(path, NULL, NULL, net, options);
+    str_append_bytes(&c.text, "", 1);
+    if ((err = copy_network(&c.net, net)) == BPNET_OK && (err = run_passes(&c)) == BPNET_OK &&
+        (err = describe(&c)) == BPNET_OK)
+        err = compose(bytes, size, &c);
+    compilation_close(&c);
+    return err;
 }

@@ -4,7 +4,7 @@
  *
  *     weights   packed streams and constants of the steps, referred to by offsets, multiples of 64
  *     report    JSON: how it was built                               (for people and programs)
- *     model     a whole model file, ranges: a calibration table      (for building it again)
+ *     model     a whole model file; ranges, means: what calibration found (for building it again)
  *
  * of which running it needs plan and weights. Everything is little-endian; i32 and i64 are signed,
  * f32 is IEEE's. `text` is an offset into the text pool. Tables follow each other without gaps.
