@@ -1,6 +1,6 @@
 /*
  * From a typed network to an engine: insert conversions, choose kernels by timing, plan memory,
- * pack weights. build.h makes whole files of it.
+ * pack weights. engine_build.h makes whole files of it.
  */
 #ifndef DEPLOY_COMPILE_H
 #define DEPLOY_COMPILE_H
