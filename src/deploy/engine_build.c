@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SECTIONS = 6 };
+enum { MAX_SECTIONS = 7 };
 
 const char *const build_precision_names[BUILD_PRECISIONS] = {
     [BUILD_FP32] = "fp32", [BUILD_BF16] = "bf16", [BUILD_INT8] = "int8"};
@@ -34,7 +34,7 @@ struct build {
     struct container compiled, model_file;
     uint8_t *model_bytes;
     size_t model_size;
-    struct str report, ranges_text, means_bytes;
+    struct str report, ranges_text, means_bytes, floats_text;
 };
 
 static void build_free(struct build *b)
@@ -49,6 +49,7 @@ static void build_free(struct build *b)
     str_free(&b->report);
     str_free(&b->ranges_text);
     str_free(&b->means_bytes);
+    str_free(&b->floats_text);
 }
 
 /* ---- 8 bits ------------------------------------------------------------------------------ */
@@ -246,12 +247,17 @@ static int write_file(struct build *b, const char *path)
     sections[n++] = (struct section){"report", b->report.text, b->report.length};
     if (b->options->precision == BUILD_INT8) {
         ranges_print(&b->ranges, &b->ranges_text);
+        for (size_t k = 0; k < b->options->n_keep_float; k++)
+            str_printf(&b->floats_text, "%s\n", b->options->keep_float[k]);
         if (known_means(b))
             print_means(b, known_means(b));
-        if ((err = str_status(&b->ranges_text)) < 0 || (err = str_status(&b->means_bytes)) < 0)
+        if ((err = str_status(&b->ranges_text)) < 0 || (err = str_status(&b->means_bytes)) < 0 ||
+            (err = str_status(&b->floats_text)) < 0)
             return err;
         sections[n++] = (struct section){"ranges", b->ranges_text.text, b->ranges_text.length};
     }
+    if (b->floats_text.length > 0)
+        sections[n++] = (struct section){"floats", b->floats_text.text, b->floats_text.length};
     if (b->means_bytes.length > 0)
         sections[n++] = (struct section){"means", b->means_bytes.text, b->means_bytes.length};
     if (!b->options->leave_out_model) {
@@ -290,6 +296,9 @@ struct kept {
     struct model *model;
     struct ranges ranges;
     struct channel_means means;
+    char *floats; /* lines, cut into names */
+    const char **float_names;
+    size_t n_floats;
 };
 
 static void kept_free(struct kept *k)
@@ -298,6 +307,36 @@ static void kept_free(struct kept *k)
     model_free(k->model);
     ranges_free(&k->ranges);
     channel_means_free(&k->means);
+    free(k->floats);
+    free((void *)k->float_names);
+}
+
+/* Names, one a line; those that no layer has are found out when they are looked for. */
+static int read_floats_inside(struct kept *k, struct container *file, const char *from)
+{
+    const uint8_t *bytes;
+    size_t size, n = 0;
+    if (!container_has(file, "floats"))
+        return BPNET_OK;
+    const int err = container_section(file, "floats", &bytes, &size);
+    if (err < 0)
+        return err;
+    for (size_t i = 0; i < size; i++)
+        n += bytes[i] == '\n';
+    if (memchr(bytes, '\0', size) || size == 0 || bytes[size - 1] != '\n')
+        return error_set(BPNET_EFORMAT, "%s: the names of layers in floats are damaged", from);
+    k->floats = malloc(size);
+    k->float_names = calloc(n, sizeof(*k->float_names));
+    if (!k->floats || !k->float_names)
+        return error_set(BPNET_ENOMEM, "%s: no memory for %zu names", from, n);
+    memcpy(k->floats, bytes, size);
+    for (char *at = k->floats; at < k->floats + size;) {
+        char *end = memchr(at, '\n', size - (size_t)(at - k->floats));
+        *end = '\0';
+        k->float_names[k->n_floats++] = at;
+        at = end + 1;
+    }
+    return BPNET_OK;
 }
 
 static int read_model_inside(struct kept *k, struct container *file, const char *from)
@@ -323,7 +362,7 @@ static int read_bytes_inside(struct kept *k, struct container *file, const char 
     const struct plan_map *input = &k->plan.maps[k->plan.head.input];
     int err = container_section(file, "ranges", &bytes, &size);
     if (err < 0 || (err = ranges_parse(&k->ranges, (const char *)bytes, size, from)) < 0 ||
-        !container_has(file, "means"))
+        (err = read_floats_inside(k, file, from)) < 0 || !container_has(file, "means"))
         return err;
     struct network net;
     if ((err = container_section(file, "means", &bytes, &size)) < 0 ||
@@ -369,6 +408,8 @@ int engine_rebuild(const char *path, const char *from, const struct build_option
         goto done;
     again.ranges = again.precision == BUILD_INT8 ? &kept.ranges : NULL;
     again.means = kept.means.n_tensors > 0 ? &kept.means : NULL;
+    again.keep_float = kept.float_names;
+    again.n_keep_float = kept.n_floats;
     container_close(&file); /* it may be the one that is written */
     err = engine_build(path, kept.model, &again, NULL);
 done:

@@ -147,6 +147,35 @@ static void test_rebuild(void **state)
     assert_same_files(first, again);
 }
 
+/* Layers that were kept in floats still are. */
+static void test_rebuild_floats(void **state)
+{
+    const struct fixture *f = *state;
+    int n, n_floats = 0;
+    struct network net;
+    struct engine *engine;
+    struct build_options options = options_of(BUILD_INT8, &n);
+    const char *first = scratch_path("first.engine"), *again = scratch_path("again.engine");
+    assert_int_equal(network_lower(&net, f->model, H, W), 0);
+    const char *const names[2] = {net.tensors[net.outputs[1]].name,
+                                  net.tensors[net.layers[0].output].name};
+    options.keep_float = names;
+    options.n_keep_float = 2;
+    assert_int_equal(engine_build(first, f->model, &options, NULL), 0);
+    options.keep_float = NULL;
+    options.n_keep_float = 0;
+    assert_int_equal(engine_rebuild(again, first, &options), 0);
+    assert_same_files(first, again);
+    assert_int_equal(engine_open(&engine, again, NULL, cpu_level_detect()), 0);
+    for (int i = 0; i < engine_info(engine)->n_steps; i++) {
+        const struct engine_step_info step = engine_step(engine, i);
+        n_floats += strcmp(step.kind, "conv") == 0 && step.in == MAP_F32;
+    }
+    assert_int_equal(n_floats, 2);
+    engine_close(engine);
+    network_free(&net);
+}
+
 static void test_not_kept(void **state)
 {
     const struct fixture *f = *state;
@@ -238,10 +267,10 @@ static void test_no_pictures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_repeatable),  cmocka_unit_test(test_precisions),
-        cmocka_unit_test(test_rebuild),     cmocka_unit_test(test_not_kept),
-        cmocka_unit_test(test_report),      cmocka_unit_test(test_keep_float),
-        cmocka_unit_test(test_no_pictures),
+        cmocka_unit_test(test_repeatable), cmocka_unit_test(test_precisions),
+        cmocka_unit_test(test_rebuild),    cmocka_unit_test(test_rebuild_floats),
+        cmocka_unit_test(test_not_kept),   cmocka_unit_test(test_report),
+        cmocka_unit_test(test_keep_float), cmocka_unit_test(test_no_pictures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
