@@ -262,7 +262,7 @@ static bool open_chunks(uint8_t *content, const struct header *h, const uint8_t 
 int seal_open(uint8_t **content, size_t *content_size, const uint8_t *bytes, size_t size,
               const char *name, struct seal_key *key)
 {
-    struct header h;
+    struct header h = {0};
     *content = NULL;
     *content_size = 0;
     if (!is_sealed(bytes, size)) {

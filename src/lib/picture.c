@@ -63,8 +63,8 @@ static void copy_row(uint8_t *to, const uint8_t *from, int width, const struct l
 
 int packed_picture_make(struct image *out, struct packed_picture *memory, const bpnet_image *image)
 {
-    const struct layout *layout;
-    ptrdiff_t stride;
+    const struct layout *layout = NULL;
+    ptrdiff_t stride = 0;
     int err = check(image, &layout, &stride);
     if (err < 0)
         return err;

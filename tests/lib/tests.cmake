@@ -1,0 +1,11 @@
+target_link_libraries(test_bpnet PRIVATE bpnet_deploy)
+# What the libraries show and need, and the example against the shared one.
+if(NOT BPNET_SANITIZE)
+  add_executable(infer ${PROJECT_SOURCE_DIR}/examples/infer.c)
+  target_link_libraries(infer PRIVATE bpnet_shared)
+  add_test(NAME lib.symbols COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/lib/symbols
+           $<TARGET_FILE:bpnet_shared> ${PROJECT_BINARY_DIR}/libbpnet.a)
+  add_test(NAME lib.example COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/lib/example
+           $<TARGET_FILE:bpnet> $<TARGET_FILE:infer> ${PROJECT_SOURCE_DIR})
+  set_tests_properties(lib.symbols lib.example PROPERTIES LABELS lib TIMEOUT 120)
+endif()
