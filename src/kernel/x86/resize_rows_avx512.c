@@ -6,7 +6,7 @@
 
 static __mmask16 tail(size_t n)
 {
-    return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1U << n) - 1);
+    return (__mmask16)(n >= 16 ? 0xffffU : (1U << n) - 1);
 }
 
 static void widen(const uint8_t *in, size_t n, float *out)
