@@ -94,7 +94,7 @@ static const struct option options[] = {
     {"batch_size", NULL, OPTION_INTEGER, AT(batch_size), "N", .help = "pictures in such a batch",
      .preset = "1", .low = 1, .high = 4096},
     {"calibration", NULL, OPTION_TEXT, AT(calibration), "HOW", .help = "ranges are chosen",
-     .preset = "entropy", .choices = calibration_names},
+     .preset = "mse", .choices = calibration_names},
     {"percentile", NULL, OPTION_NUMBER, AT(percentile), "P", .help = "of --calibration percentile",
      .preset = "99.99", .low = 50, .high = 100},
     {"seed", NULL, OPTION_INTEGER, AT(seed), "N", .help = "of the choice of pictures",
