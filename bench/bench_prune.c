@@ -4,11 +4,12 @@
  *
  *     taskset -c 0 bench-prune [SHARE [ROUNDS]]
  */
+#include "random_prune.h"
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/rng.h"
 #include "nn/exec.h"
-#include "prune/threshold.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,46 +45,6 @@ static int build(struct model **out, enum model_kind kind, double width)
         .initializer = INIT_HE,
     };
     return model_build_graph(out, &spec, 1);
-}
-
-/* Scores at random, so that a threshold leaves about the same share in every layer. */
-static double **random_scores(const struct graph *g)
-{
-    double **scores = calloc((size_t)g->n_nodes, sizeof *scores);
-    for (int i = 0; scores && i < g->n_nodes; i++) {
-        struct rng rng = rng_stream(7, (uint64_t)i, 0);
-        if (g->nodes[i].op != OP_CONV)
-            continue;
-        scores[i] = malloc((size_t)g->nodes[i].channels * sizeof **scores);
-        for (int j = 0; scores[i] && j < g->nodes[i].channels; j++)
-            scores[i][j] = rng_uniform(&rng);
-    }
-    return scores;
-}
-
-static int prune(struct model **out, const struct model *m, double **scores, int granularity,
-                 double share)
-{
-    const struct prune_options options = {.score = FILTER_SCORE_GIVEN,
-                                          .given = (const double *const *)scores,
-                                          .norm = SCORE_NORM_NONE,
-                                          .join = SCORE_ARITHMETIC_MEAN,
-                                          .granularity = granularity,
-                                          .min_filters = 1,
-                                          .input_h = 256,
-                                          .input_w = 256};
-    struct pruner *p;
-    struct prune_plan plan = {0};
-    double threshold;
-    int err = pruner_open(&p, m, &options);
-    if (err < 0)
-        return err;
-    if ((err = threshold_for_goal(&threshold, p, GOAL_MACS, share)) == BPNET_OK &&
-        (err = pruner_plan(&plan, p, threshold)) == BPNET_OK)
-        err = pruner_apply(out, p, &plan);
-    prune_plan_close(&plan);
-    pruner_close(p);
-    return err;
 }
 
 static int open_exec(struct contest *c, int k, const struct kernels *kernels,
@@ -154,24 +115,16 @@ static int measure(const char *name, enum model_kind kind, double width, int sid
 {
     static const enum cpu_level levels[] = {CPU_AVX2, CPU_AVX512};
     struct contest c = {0};
-    double **scores = NULL;
-    int n_nodes = 0;
     int err = build(&c.models[0], kind, width);
     if (err < 0)
         return err;
-    n_nodes = c.models[0]->graph.n_nodes;
-    if (!(scores = random_scores(&c.models[0]->graph)))
-        err = error_set(BPNET_ENOMEM, "no memory");
     for (int k = 1; k < VARIANTS && err == BPNET_OK; k++)
-        err = prune(&c.models[k], c.models[0], scores, granularities[k - 1], share);
+        err = random_prune(&c.models[k], c.models[0], granularities[k - 1], share);
     for (int i = 0; i < 2 && err == BPNET_OK; i++)
         if (levels[i] <= cpu_level_detect())
             err = compete(&c, name, levels[i], workers, side, rounds);
     for (int k = 0; k < VARIANTS; k++)
         model_free(c.models[k]);
-    for (int i = 0; scores && i < n_nodes; i++)
-        free(scores[i]);
-    free(scores);
     return err;
 }
 
