@@ -86,7 +86,19 @@ static int read_record(struct record *out, const struct loader *l, struct loader
     return record_unpack(out, bytes, size, str_text(&t->where));
 }
 
-/* Sample k of the batch: a visit of a record in `epoch`, each with an augmentation of its own. */
+/* The stream of a visit's augmentation: its own, or that of the view whose turn it is. */
+static struct rng draws_of(const struct loader *l, const struct batch *b, int k, uint64_t epoch,
+                           struct visit visit)
+{
+    const uint64_t views = (uint64_t)l->setup.spec->augmentation.views;
+    if (!b->view)
+        return rng_stream(l->seed, epoch, visit.record | (uint64_t)visit.copy << 32);
+    const uint64_t view = (epoch + visit.copy) % views;
+    b->view[k] = visit.record * views + view;
+    return rng_stream(l->seed, view, visit.record);
+}
+
+/* Sample k of the batch: a visit of a record in `epoch`. */
 static int fill_sample(const struct loader *l, struct loader_thread *t, const struct batch *b,
                        int k, uint64_t epoch, struct visit visit)
 {
@@ -100,7 +112,7 @@ static int fill_sample(const struct loader *l, struct loader_thread *t, const st
     const size_t paf = i * cells * (size_t)b->paf_channels;
     const struct label_maps maps = {b->heat + heat, b->heat_mask + heat, b->paf + paf,
                                     b->paf_mask + paf};
-    struct rng rng = rng_stream(l->seed, epoch, visit.record | (uint64_t)visit.copy << 32);
+    struct rng rng = draws_of(l, b, k, epoch, visit);
     err = sample_make(b->image + i * pixels * 3, &maps, b->trust + i * cells, &l->setup,
                       &t->scratch, &record, l->augments ? &rng : NULL, str_text(&t->where));
     record_free(&record);
@@ -260,8 +272,12 @@ static int alloc_batch(struct batch *b, const struct loader *l)
         (err = alloc_floats(&b->paf, b, b->label_h, b->label_w, b->paf_channels)) < 0 ||
         (err = alloc_floats(&b->paf_mask, b, b->label_h, b->label_w, b->paf_channels)) < 0)
         return err;
+    const bool views = l->augments && spec->augmentation.views > 0;
     b->trust = calloc((size_t)b->n, (size_t)b->label_h * (size_t)b->label_w);
-    return b->trust ? BPNET_OK : error_set(BPNET_ENOMEM, "no memory for a batch of %d", b->n);
+    b->view = views ? calloc((size_t)b->n, sizeof *b->view) : NULL;
+    return b->trust && (b->view || !views)
+               ? BPNET_OK
+               : error_set(BPNET_ENOMEM, "no memory for a batch of %d", b->n);
 }
 
 static int alloc_threads(struct loader *l, unsigned n)
@@ -318,6 +334,7 @@ static void free_batch(struct batch *b)
     free(b->paf);
     free(b->paf_mask);
     free(b->trust);
+    free(b->view);
 }
 
 void loader_close(struct loader *l)

@@ -4,6 +4,9 @@
  * augmentation is drawn from (seed, e, i). Batches cross epoch boundaries; none is partial. A
  * shuffle_buffer_size of 1 keeps the files' order; with any other the permutation is a full one.
  *
+ * With augmentation_config.views V a record has V augmentations, drawn from (seed, view, i), which
+ * its visits take in turn; batches then say which.
+ *
  * With sampling_weights record i of weight w is visited n w / (sum of weights) times an epoch of n
  * visits on the average, each time with another augmentation (data/order.h). A weight belongs to a
  * name: of the picture's source, of its part before a colon, of the dataset or of a record file.
@@ -26,6 +29,7 @@ struct batch {
     float *paf;
     float *paf_mask;
     uint8_t *trust; /* (N, h, w), enum cell_trust (data/sample.h) */
+    uint64_t *view; /* (N): record * views + its view; NULL where every visit is drawn anew */
 };
 
 struct loader;

@@ -181,6 +181,9 @@ static const struct field augmentation_fields[] = {
      .help = "augmentation is always on; set the ranges of spatial_aug_params to zero instead"},
     {"colour_aug_params", FIELD_SECTION, FIELD_OURS, .fallback = "{}", .section = &colour_schema,
      .help = "See below."},
+    {"views", FIELD_INT, FIELD_OURS, AT(views), .fallback = "0", .low = 0, .high = 10000,
+     .help = "A record is augmented in so many ways, which its visits take in turn; 0: anew at "
+             "every visit. With few of them a teacher answers once for each."},
 };
 
 static const struct schema augmentation_schema = {"augmentation_config", NULL, augmentation_fields,

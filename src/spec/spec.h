@@ -73,6 +73,7 @@ struct augmentation_spec {
     bool use_translate_ratio;
     double translate_ratio_max, translate_ratio_min;
     double target_person_scale;
+    int views; /* ours: so many draws for a record, used in turn; 0: new ones at every visit */
     /* Colour, ours: each drawn uniformly in [-x, x] per record; 0 switches it off. */
     double brightness; /* added, in fractions of 255 */
     double contrast;   /* factor 1 + u about the mean grey */

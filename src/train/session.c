@@ -105,9 +105,12 @@ static int open_teacher(struct session *s)
 {
     struct train_state *state = &s->start.state;
     const char *path = s->spec->teacher.model_path;
-    const int err =
-        path ? teacher_open(&s->teacher, s->spec, &s->kernels, s->workers, s->options->key)
-             : BPNET_OK;
+    const struct teacher_options options = {.kernels = &s->kernels,
+                                            .workers = s->workers,
+                                            .key = s->options->key,
+                                            .folder = s->options->dry_run ? NULL : s->folder,
+                                            .n_records = loader_n_records(s->loader)};
+    const int err = path ? teacher_open(&s->teacher, s->spec, &options) : BPNET_OK;
     if (err < 0)
         return err;
     const char *found = path ? teacher_fingerprint(s->teacher) : "";

@@ -1,6 +1,8 @@
 /*
  * Running the teacher on batches. Its executor takes a few pictures at once, since large networks
- * would want gigabytes for a whole batch; the work before and after it is shared out by rows.
+ * would want gigabytes for a whole batch; the work before and after it is shared out by rows. A
+ * batch is taught in three steps: what is known of its pictures is looked up, the teacher answers
+ * for the others, and its maps are blended with the labels.
  */
 #include "train/teacher.h"
 
@@ -9,6 +11,7 @@
 #include "base/log.h"
 #include "nn/exec.h"
 #include "train/targets.h"
+#include "train/view_cache.h"
 
 #include <assert.h>
 #include <math.h>
@@ -16,11 +19,6 @@
 #include <string.h>
 
 enum { MOST_AT_ONCE = 4 };
-
-/* One thread's row of the teacher's maps on our grid. */
-struct teacher_row {
-    float *heat, *paf;
-};
 
 struct teacher {
     const struct dataloader_spec *data;
@@ -34,10 +32,13 @@ struct teacher {
     float gain[3], shift[3];   /* from our normalisation to its own */
     struct tap *in_y, *in_x;   /* its pixels in ours */
     struct tap *out_y, *out_x; /* our cells in its own */
-    struct teacher_row *rows;  /* one a thread */
+    struct view_cache *views;  /* NULL: none are kept */
+    float *heat, *paf;         /* its maps on our grid, of a whole batch: (N, h, w, joints), ... */
+    size_t n_heat, n_paf;      /* of one picture */
     struct batch targets;
     const struct batch *batch; /* in hand */
-    int first;                 /* of its pictures, those in the executor */
+    int *asked;                /* (N) those of its pictures that it is asked about */
+    int n_asked, first;        /* how many, and which of them is the executor's first */
 };
 
 /* ---- its file ---------------------------------------------------------------------------- */
@@ -88,21 +89,12 @@ static int scaled_side(const struct teacher *t, int side, double scale)
     return (cells > 0 ? cells : 1) * stride;
 }
 
-/* As many pictures at once as divide the batch. */
-static int share_of(int batch)
-{
-    int n = batch < MOST_AT_ONCE ? batch : MOST_AT_ONCE;
-    while (batch % n != 0)
-        n--;
-    return n;
-}
-
 static int open_network(struct teacher *t, const struct experiment_spec *spec,
                         const struct kernels *kernels)
 {
     t->h = scaled_side(t, spec->data.image_h, spec->teacher.scale);
     t->w = scaled_side(t, spec->data.image_w, spec->teacher.scale);
-    t->at_once = share_of(spec->data.batch_size);
+    t->at_once = spec->data.batch_size < MOST_AT_ONCE ? spec->data.batch_size : MOST_AT_ONCE;
     const struct exec_options options = {
         .batch = t->at_once, .h = t->h, .w = t->w, .kernels = kernels, .workers = t->workers};
     const int err = exec_open(&t->exec, t->model, &options);
@@ -147,18 +139,18 @@ static int set_taps(struct teacher *t)
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
-static int alloc_rows(struct teacher *t)
+static int alloc_maps(struct teacher *t)
 {
-    const size_t w = (size_t)t->data->target_w;
-    const unsigned threads = workers_count(t->workers);
-    t->rows = calloc(threads, sizeof *t->rows);
-    bool all = t->rows != NULL;
-    for (unsigned i = 0; all && i < threads; i++) {
-        t->rows[i].heat = calloc(w * (size_t)t->map.n_joints + 1, sizeof(float));
-        t->rows[i].paf = calloc(2 * w * (size_t)t->map.n_limbs + 1, sizeof(float));
-        all = t->rows[i].heat && t->rows[i].paf;
-    }
-    return all ? BPNET_OK : error_set(BPNET_ENOMEM, "no memory for the teacher's rows");
+    const size_t n = (size_t)t->data->batch_size;
+    const size_t cells = (size_t)t->data->target_h * (size_t)t->data->target_w;
+    t->n_heat = cells * (size_t)t->map.n_joints;
+    t->n_paf = cells * 2 * (size_t)t->map.n_limbs;
+    t->heat = calloc(n * t->n_heat + 1, sizeof *t->heat);
+    t->paf = calloc(n * t->n_paf + 1, sizeof *t->paf);
+    t->asked = calloc(n, sizeof *t->asked);
+    return t->heat && t->paf && t->asked
+               ? BPNET_OK
+               : error_set(BPNET_ENOMEM, "no memory for the teacher's maps");
 }
 
 static int alloc_targets(struct teacher *t)
@@ -192,6 +184,14 @@ static int check_background(const struct experiment_spec *spec)
                      spec->path);
 }
 
+static int open_views(struct teacher *t, const struct teacher_options *o)
+{
+    const uint64_t views = (uint64_t)t->data->augmentation.views;
+    if (views == 0 || !o->folder)
+        return BPNET_OK;
+    return view_cache_open(&t->views, o->folder, views * o->n_records, t->n_heat, t->n_paf);
+}
+
 static void tell(const struct teacher *t, const char *path)
 {
     log_info("teacher %s: %d of %d joints, %d of %d limbs, %d x %d pixels, %.1f MB", path,
@@ -200,19 +200,20 @@ static void tell(const struct teacher *t, const char *path)
 }
 
 int teacher_open(struct teacher **out, const struct experiment_spec *spec,
-                 const struct kernels *kernels, struct workers *workers, struct seal_key *key)
+                 const struct teacher_options *options)
 {
     *out = NULL;
     struct teacher *t = calloc(1, sizeof *t);
     if (!t)
         return error_set(BPNET_ENOMEM, "no memory for a teacher");
     t->data = &spec->data;
-    t->workers = workers;
+    t->workers = options->workers;
     t->rule = target_rule_of(&spec->teacher, &spec->data.label);
     int err;
-    if ((err = check_background(spec)) < 0 || (err = load(t, spec, key)) < 0 ||
-        (err = open_network(t, spec, kernels)) < 0 || (err = set_taps(t)) < 0 ||
-        (err = alloc_rows(t)) < 0 || (err = alloc_targets(t)) < 0) {
+    if ((err = check_background(spec)) < 0 || (err = load(t, spec, options->key)) < 0 ||
+        (err = open_network(t, spec, options->kernels)) < 0 || (err = set_taps(t)) < 0 ||
+        (err = alloc_maps(t)) < 0 || (err = alloc_targets(t)) < 0 ||
+        (err = open_views(t, options)) < 0) {
         teacher_close(t);
         return err;
     }
@@ -226,11 +227,10 @@ void teacher_close(struct teacher *t)
 {
     if (!t)
         return;
-    for (unsigned i = 0; t->rows && i < workers_count(t->workers); i++) {
-        free(t->rows[i].heat);
-        free(t->rows[i].paf);
-    }
-    free(t->rows);
+    view_cache_close(t->views);
+    free(t->heat);
+    free(t->paf);
+    free(t->asked);
     free(t->targets.heat);
     free(t->targets.heat_mask);
     free(t->targets.paf);
@@ -249,7 +249,13 @@ const char *teacher_fingerprint(const struct teacher *t)
     return t->fingerprint;
 }
 
-/* ---- running ----------------------------------------------------------------------------- */
+/* ---- answering --------------------------------------------------------------------------- */
+
+/* The batch's picture that is the executor's picture number `image`. */
+static size_t asked_about(const struct teacher *t, size_t image)
+{
+    return (size_t)t->asked[(size_t)t->first + image];
+}
 
 /* Item: a row of a picture in the executor. */
 static void input_row(void *ctx, size_t item, unsigned thread)
@@ -259,7 +265,7 @@ static void input_row(void *ctx, size_t item, unsigned thread)
     const struct batch *b = t->batch;
     const size_t image = item / (size_t)t->h, pitch = (size_t)b->image_w * 3;
     const struct tap y = t->in_y[item % (size_t)t->h];
-    const float *picture = b->image + ((size_t)t->first + image) * (size_t)b->image_h * pitch;
+    const float *picture = b->image + asked_about(t, image) * (size_t)b->image_h * pitch;
     const float *top = picture + (size_t)y.a * pitch, *bottom = picture + (size_t)y.b * pitch;
     float *out = exec_input(t->exec) + item * (size_t)t->w * 3;
     for (int i = 0; i < t->w; i++, out += 3) {
@@ -287,24 +293,89 @@ static struct target_source source_of(const struct teacher *t, size_t image)
     return s;
 }
 
+/* Where the maps of a row of cells of a picture of the batch are. */
+static float *heat_row(const struct teacher *t, size_t picture, size_t y)
+{
+    return t->heat + picture * t->n_heat + y * (t->n_heat / (size_t)t->data->target_h);
+}
+
+static float *paf_row(const struct teacher *t, size_t picture, size_t y)
+{
+    return t->paf + picture * t->n_paf + y * (t->n_paf / (size_t)t->data->target_h);
+}
+
 /* Item: a row of cells of a picture in the executor. */
+static void answer_row(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct teacher *t = ctx;
+    const size_t rows = (size_t)t->data->target_h;
+    const size_t image = item / rows, y = item % rows, picture = asked_about(t, image);
+    const struct target_source source = source_of(t, image);
+    target_sample(heat_row(t, picture, y), paf_row(t, picture, y), &t->map, &t->rule, &source,
+                  t->out_y[y], t->out_x, t->data->target_w);
+}
+
+/* Its maps of the pictures asked about. What the executor holds beyond them is not looked at. */
+static int answer(struct teacher *t)
+{
+    for (t->first = 0; t->first < t->n_asked; t->first += t->at_once) {
+        const int left = t->n_asked - t->first;
+        const size_t n = (size_t)(left < t->at_once ? left : t->at_once);
+        workers_run(t->workers, n * (size_t)t->h, input_row, t);
+        const int err = exec_forward(t->exec);
+        if (err < 0)
+            return err;
+        workers_run(t->workers, n * (size_t)t->data->target_h, answer_row, t);
+    }
+    return BPNET_OK;
+}
+
+/* ---- running ----------------------------------------------------------------------------- */
+
+/* What it has said before; t->asked is left with the others. */
+static int recall(struct teacher *t)
+{
+    const struct batch *b = t->batch;
+    t->n_asked = 0;
+    for (int k = 0; k < b->n; k++) {
+        const size_t picture = (size_t)k;
+        if (!t->views || !view_cache_has(t->views, b->view[k])) {
+            t->asked[t->n_asked++] = k;
+            continue;
+        }
+        const int err =
+            view_cache_get(t->views, b->view[k], heat_row(t, picture, 0), paf_row(t, picture, 0));
+        if (err < 0)
+            return err;
+    }
+    return BPNET_OK;
+}
+
+static void remember(struct teacher *t)
+{
+    for (int i = 0; t->views && i < t->n_asked; i++) {
+        const size_t picture = (size_t)t->asked[i];
+        view_cache_put(t->views, t->batch->view[picture], heat_row(t, picture, 0),
+                       paf_row(t, picture, 0));
+    }
+}
+
+/* Item: a row of cells of a picture of the batch. */
 static void target_row(void *ctx, size_t item, unsigned thread)
 {
+    (void)thread;
     const struct teacher *t = ctx;
     const struct batch *b = t->batch, *targets = &t->targets;
-    const size_t image = item / (size_t)b->label_h, y = item % (size_t)b->label_h;
-    const size_t row = ((size_t)t->first + image) * (size_t)b->label_h + y;
-    const size_t cell = row * (size_t)b->label_w;
+    const size_t picture = item / (size_t)b->label_h, y = item % (size_t)b->label_h;
+    const size_t cell = item * (size_t)b->label_w;
     const size_t heat = cell * (size_t)b->heat_channels, paf = cell * (size_t)b->paf_channels;
     const struct target_labels labels = {b->heat + heat, b->heat_mask + heat, b->paf + paf,
                                          b->paf_mask + paf, b->trust + cell};
     const struct target_cells out = {targets->heat + heat, targets->heat_mask + heat,
                                      targets->paf + paf, targets->paf_mask + paf};
-    const struct target_source source = source_of(t, image);
-    const struct teacher_row *taught = &t->rows[thread];
-    target_sample(taught->heat, taught->paf, &t->map, &t->rule, &source, t->out_y[y], t->out_x,
-                  b->label_w);
-    target_blend(&out, &labels, taught->heat, taught->paf, &t->map, &t->rule, b->label_w);
+    target_blend(&out, &labels, heat_row(t, picture, y), paf_row(t, picture, y), &t->map, &t->rule,
+                 b->label_w);
 }
 
 /* Everything but what is the teacher's own comes from the batch. */
@@ -321,16 +392,13 @@ static void frame_targets(struct teacher *t, const struct batch *batch)
 
 int teacher_run(struct teacher *t, const struct batch *batch, const struct batch **out)
 {
-    assert(batch->n % t->at_once == 0 && batch->n == t->data->batch_size);
+    assert(batch->n == t->data->batch_size);
     frame_targets(t, batch);
-    for (t->first = 0; t->first < batch->n; t->first += t->at_once) {
-        const size_t n = (size_t)t->at_once;
-        workers_run(t->workers, n * (size_t)t->h, input_row, t);
-        const int err = exec_forward(t->exec);
-        if (err < 0)
-            return err;
-        workers_run(t->workers, n * (size_t)batch->label_h, target_row, t);
-    }
+    int err;
+    if ((err = recall(t)) < 0 || (err = answer(t)) < 0)
+        return err;
+    remember(t);
+    workers_run(t->workers, (size_t)batch->n * (size_t)batch->label_h, target_row, t);
     *out = &t->targets;
     return BPNET_OK;
 }

@@ -3,6 +3,7 @@
  * same augmented pictures, normalised as it is used to and enlarged by teacher.scale, and its
  * maps become targets together with the labels (train/targets.h). Any model file will do whose
  * skeleton shares joints with the network's: size, stride, order of joints and limbs may differ.
+ * Where the loader's batches have views, it looks at each of them once (train/view_cache.h).
  */
 #ifndef TRAIN_TEACHER_H
 #define TRAIN_TEACHER_H
@@ -14,12 +15,17 @@
 struct teacher;
 struct seal_key;
 
-/*
- * The spec names the teacher; it, the kernels and the workers are borrowed. `key` opens a sealed
- * file; NULL: none.
- */
+struct teacher_options {
+    const struct kernels *kernels; /* borrowed */
+    struct workers *workers;       /* borrowed */
+    struct seal_key *key;          /* of a sealed file; NULL: none */
+    const char *folder;            /* for what it said of views; NULL: nothing is kept */
+    uint64_t n_records;            /* that views are of */
+};
+
+/* The spec, which names the teacher, is borrowed. */
 int teacher_open(struct teacher **out, const struct experiment_spec *spec,
-                 const struct kernels *kernels, struct workers *workers, struct seal_key *key);
+                 const struct teacher_options *options);
 void teacher_close(struct teacher *t); /* NULL is allowed */
 
 /* A fingerprint of graph, metadata and weights, 32 hex digits. */

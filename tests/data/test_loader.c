@@ -182,6 +182,44 @@ static void every_record_once_an_epoch(void **state)
     free(seen);
 }
 
+/* Epoch 2 has the pictures of epoch 0, epoch 1 others, and the numbers say so. */
+static void views_come_up_again(void **state)
+{
+    (void)state;
+    struct dataloader_spec spec = make_spec(NULL);
+    spec.shuffle_buffer_size = 1;
+    spec.batch_size = 1;
+    spec.augmentation.views = 2;
+    float *first[2] = {NULL, NULL};
+    size_t sizes[2] = {0, 0};
+    struct loader *l = open_loader(&spec, 0, 2, false);
+    for (uint64_t step = 0; step < 3 * n_train; step++) {
+        const struct batch *b = next(l);
+        const uint64_t epoch = step / n_train, record = step % n_train;
+        assert_int_equal(b->view[0], 2 * record + epoch % 2);
+        if (record != 0)
+            continue;
+        size_t n;
+        float *all = flatten(b, &n);
+        if (epoch < 2) {
+            first[epoch] = all;
+            sizes[epoch] = n;
+            continue;
+        }
+        assert_int_equal(n, sizes[0]);
+        assert_memory_equal(all, first[0], n * sizeof *all);
+        assert_memory_not_equal(all, first[1], n * sizeof *all);
+        free(all);
+    }
+    free(first[0]);
+    free(first[1]);
+    loader_close(l);
+    spec.augmentation.views = 0;
+    l = open_loader(&spec, 0, 1, false);
+    assert_null(next(l)->view);
+    loader_close(l);
+}
+
 static struct record first_record(const char *name)
 {
     char *path = path_join(folder, name);
@@ -661,6 +699,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bits_for_threads_and_starts),
         cmocka_unit_test(every_record_once_an_epoch),
+        cmocka_unit_test(views_come_up_again),
         cmocka_unit_test(validation_is_the_record_itself),
         cmocka_unit_test(masks_reach_the_weights),
         cmocka_unit_test(bad_settings),

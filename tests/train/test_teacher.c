@@ -11,6 +11,7 @@
 #include "nn/exec.h"
 #include "nn/model.h"
 #include "train/checkpoint.h"
+#include "train/view_cache.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -93,11 +94,12 @@ static struct lesson lesson_open(const struct training *t, unsigned threads)
     free(path);
     kernels_init(&l.kernels, cpu_level_detect());
     must(workers_open(&l.workers, threads));
-    const struct loader_options options = {
+    const struct loader_options loading = {
         .spec = &l.spec->data, .skeleton = &l.spec->skeleton, .seed = 1, .threads = 1};
-    must(loader_open(&l.loader, &options));
+    must(loader_open(&l.loader, &loading));
     must(loader_next(l.loader, &l.batch));
-    must(teacher_open(&l.teacher, l.spec, &l.kernels, l.workers, NULL));
+    const struct teacher_options options = {.kernels = &l.kernels, .workers = l.workers};
+    must(teacher_open(&l.teacher, l.spec, &options));
     must(teacher_run(l.teacher, l.batch, &l.taught));
     return l;
 }
@@ -291,6 +293,47 @@ static void test_resumed_runs_are_the_same(void **state)
     }
 }
 
+/* What it said of a view is kept, and that it was kept cannot be seen. */
+static void test_views_are_answered_once(void **state)
+{
+    const struct fixture *f = *state;
+    struct training t = f->t;
+    struct train_result truth, result, other;
+    struct stop_at stop = {7}; /* in the second epoch: the resumed run knows nothing of the first */
+    set(&t, f->override);
+    must(training_run(&other, &t, "anew"));
+    set(&t, "dataloader.augmentation_config.views=1");
+    must(training_run(&truth, &t, "views"));
+    assert_string_not_equal(truth.hash, other.hash);
+    t.options.progress = training_stop_at;
+    t.options.ctx = &stop;
+    t.options.threads = 2;
+    assert_int_equal(training_run(&result, &t, "views_in_parts"), BPNET_ESTOPPED);
+    stop.step = truth.step + 1;
+    must(training_run(&result, &t, "views_in_parts"));
+    assert_string_equal(result.hash, truth.hash);
+}
+
+static void test_view_cache(void **state)
+{
+    const struct fixture *f = *state;
+    struct view_cache *cache;
+    float heat[3] = {0.0F, 0.5F, 1.0F}, paf[4] = {-1.0F, -0.3F, 0.0F, 1.0F}, again[7];
+    must(view_cache_open(&cache, f->t.folder, 1000000, 3, 4));
+    assert_false(view_cache_has(cache, 999999));
+    view_cache_put(cache, 999999, heat, paf);
+    assert_true(view_cache_has(cache, 999999));
+    assert_false(view_cache_has(cache, 0));
+    must(view_cache_get(cache, 999999, again, again + 3));
+    assert_memory_equal(again, heat, sizeof heat);
+    assert_memory_equal(again + 3, paf, sizeof paf);
+    assert_true(heat[0] == 0.0F && heat[2] == 1.0F && paf[0] == -1.0F && paf[2] == 0.0F);
+    assert_true(fabsf(heat[1] - 0.5F) < 0.51F / 255.0F && fabsf(paf[1] + 0.3F) < 0.51F / 127.0F);
+    view_cache_close(cache);
+    assert_int_equal(view_cache_open(&cache, "/nowhere/at/all", 1, 1, 1), BPNET_EIO);
+    assert_null(cache);
+}
+
 static void expect_refused(struct training *t, const char *results, const char *message)
 {
     t->options.progress = NULL;
@@ -391,6 +434,8 @@ int main(void)
         cmocka_unit_test(test_learns_from_it_alone),
         cmocka_unit_test(test_idle_teacher),
         cmocka_unit_test(test_resumed_runs_are_the_same),
+        cmocka_unit_test(test_views_are_answered_once),
+        cmocka_unit_test(test_view_cache),
         cmocka_unit_test(test_another_teacher_is_refused),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_background_must_weigh),
