@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "cli/open_network.h"
 #include "cli/progress.h"
+#include "data/coco_sources.h"
 #include "eval/coco_report.h"
 #include "eval/evaluate.h"
 #include "eval/score_set.h"
@@ -18,6 +19,7 @@
 struct args {
     struct common_args common;
     const char *inference_spec, *model, *dataset, *dataset_spec, *annotations, *images, *results;
+    const char *sources;
     int64_t max_images;
 };
 
@@ -37,6 +39,8 @@ static const struct option options[] = {
     {"images", NULL, OPTION_TEXT, AT(images), "DIR", .help = "and the folder of its pictures"},
     {"results", NULL, OPTION_TEXT, AT(results), "FILE",
      .help = "score this COCO result list; no network is run"},
+    {"sources", NULL, OPTION_TEXT, AT(sources), "NAME,…",
+     .help = "only pictures whose source (images[].source) has such a name"},
     {"max_images", NULL, OPTION_INTEGER, AT(max_images), "N",
      .help = "only the first N pictures; 0: all", .preset = "0", .low = 0, .high = 1e9},
     {"dataset", NULL, OPTION_TEXT, AT(dataset), "KIND", .help = "rules of scoring",
@@ -183,10 +187,12 @@ static int score_files(struct run *run, const struct args *args, const char *ann
     struct results_report left_out;
     const struct coco_options load = {.segmentations = false};
     int err = coco_load(&coco, annotations, &load);
+    if (err == BPNET_OK && args->sources)
+        err = coco_keep_sources(coco, args->sources);
     if (err < 0 || (err = score_set_init(&set, coco, (size_t)args->max_images)) < 0 ||
         (err = score_set_read_results(&set, args->results, &left_out)) < 0)
         goto done;
-    if (left_out.n_other_images && !args->max_images)
+    if (left_out.n_other_images && !args->max_images && !args->sources)
         log_warning("%s: %zu results are of pictures that %s does not have; they are left out",
                     args->results, left_out.n_other_images, annotations);
     if (left_out.n_other_category)
@@ -237,6 +243,7 @@ static int run_network(struct run *run, const struct args *args, const struct su
     progress_start(&watcher.progress, run->common->quiet, 10);
     const struct evaluate_options how = {.annotations = subject->annotations,
                                          .images_root = subject->images,
+                                         .sources = args->sources,
                                          .max_images =
                                              run->common->dry_run ? 1 : (size_t)args->max_images,
                                          .detections_path = native,

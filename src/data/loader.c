@@ -9,6 +9,7 @@
 #include "base/pipeline.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "data/coco_sources.h"
 #include "data/order.h"
 #include "data/sample.h"
 #include "io/tfrecord.h"
@@ -184,10 +185,7 @@ static int check_batch_size(struct loader *l, const struct loader_options *o)
 /* Does a name of sampling_weights mean this record? */
 static bool names_record(const char *name, const struct record *r, const char *file)
 {
-    const char *source = r->source ? r->source : "";
-    const size_t n = strlen(name);
-    const bool collection = n > 0 && strncmp(source, name, n) == 0 && source[n] == ':';
-    return collection || strcmp(name, source) == 0 || strcmp(name, r->dataset) == 0 ||
+    return source_is(r->source ? r->source : "", name) || strcmp(name, r->dataset) == 0 ||
            strcmp(name, file) == 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "data/coco_sources.h"
 #include "eval/picture_feed.h"
 #include "eval/score_set.h"
 #include "pose/results.h"
@@ -177,6 +178,8 @@ int evaluate_net(struct evaluation *out, const struct net *net,
     *out = (struct evaluation){0};
     skeleton_to_coco(net->skeleton, e.to_coco);
     int err = coco_load(&e.coco, options->annotations, &load);
+    if (err == BPNET_OK && options->sources)
+        err = coco_keep_sources(e.coco, options->sources);
     if (err < 0 || (err = score_set_init(&e.set, e.coco, options->max_images)) < 0 ||
         (err = predictor_open(&e.predictor, net, predict, workers)) < 0 ||
         (err = open_paths(&e)) < 0 || (err = open_files(&e, net)) < 0 ||

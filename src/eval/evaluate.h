@@ -8,6 +8,7 @@
 struct evaluate_options {
     const char *annotations;          /* COCO keypoint JSON */
     const char *images_root;          /* prefix of the annotation's file names */
+    const char *sources;              /* only pictures of these, "a,b"; NULL: all */
     size_t max_images;                /* 0: all; else the first so many of the file */
     const char *detections_path;      /* native detections.json (spec 10.8), or NULL */
     const char *detections_coco_path; /* COCO result list (spec 11.2), or NULL */

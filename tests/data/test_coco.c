@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "data/coco.h"
+#include "data/coco_sources.h"
 #include "io/file.h"
 #include "stickfigure.h"
 
@@ -309,6 +310,51 @@ static void reads_a_whole_dataset(void **state)
     stick_folder_remove(place);
 }
 
+/* Pictures 9, 4 and 7 of three collections, with annotations in another order. */
+static struct coco *three_sources(void)
+{
+    char *text =
+        file_of("{'id': 9, 'file_name': 'b.jpg', 'width': 5, 'height': 5, 'source': 'sea:shore'},"
+                "{'id': 4, 'file_name': 'c.jpg', 'width': 5, 'height': 5, 'source': 'sea'}, " IMAGE,
+                "{'id': 1, 'image_id': 7, 'category_id': 1, 'bbox': [0, 0, 1, 1]},"
+                "{'id': 2, 'image_id': 4, 'category_id': 1, 'bbox': [0, 0, 2, 2]},"
+                "{'id': 3, 'image_id': 9, 'category_id': 1, 'bbox': [0, 0, 3, 3]},"
+                "{'id': 4, 'image_id': 4, 'category_id': 1, 'bbox': [0, 0, 4, 4]}",
+                CATEGORY);
+    struct coco *c = read_text(text);
+    free(text);
+    return c;
+}
+
+static void keeps_sources(void **state)
+{
+    (void)state;
+    struct coco *c = three_sources();
+    assert_int_equal(coco_keep_sources(c, "sea"), BPNET_OK);
+    assert_int_equal(c->n_images, 2);
+    assert_int_equal(c->n_annotations, 3);
+    assert_null(coco_image_by_id(c, 7));
+    const struct coco_image *second = coco_image_by_id(c, 4);
+    assert_ptr_equal(second, &c->images[1]);
+    assert_int_equal(second->n, 2);
+    assert_int_equal(coco_annotation_of(c, second, 0)->id, 2);
+    assert_int_equal(coco_annotation_of(c, second, 1)->id, 4);
+    assert_int_equal(coco_annotation_of(c, &c->images[0], 0)->id, 3);
+    assert_int_equal(c->annotations[0].image, 1);
+    assert_int_equal(coco_keep_sources(c, "sea:shore"), BPNET_OK);
+    assert_int_equal(c->n_images, 1);
+    assert_int_equal(c->images[0].id, 9);
+    coco_free(c);
+
+    static const char *const unknown[] = {"lake", "sea,lake", "se", "sea:", ",sea"};
+    for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
+        c = three_sources();
+        assert_int_equal(coco_keep_sources(c, unknown[i]), BPNET_EUSAGE);
+        assert_int_equal(c->n_images, 3);
+        coco_free(c);
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -329,6 +375,7 @@ int main(void)
         cmocka_unit_test(reads_everything),   cmocka_unit_test(only_keypoint_category_will_do),
         cmocka_unit_test(says_what_is_wrong), cmocka_unit_test(not_a_coco_file),
         cmocka_unit_test(memory_is_bounded),  cmocka_unit_test(reads_a_whole_dataset),
+        cmocka_unit_test(keeps_sources),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
