@@ -536,7 +536,7 @@ static void shipped_specs_survive_writing(void **state)
     round_trip(PUBLISHED, NULL);
     round_trip(SOURCE_DIR "/specs/bpnet_retrain_m1_coco.yaml", NULL);
     round_trip(SOURCE_DIR "/specs/light/train.yaml", NULL);
-    round_trip(SOURCE_DIR "/specs/light/train_distilled.yaml", NULL);
+    round_trip(SOURCE_DIR "/specs/light/distill.yaml", NULL);
 }
 
 /* Every key with a value that is not its default, over all classes. */
