@@ -80,6 +80,7 @@ struct conv_kernel {
     const char *name; /* at most 31 bytes, in engine files: never given to another stream layout */
     enum cpu_level level;
     enum weight_type weights;
+    bool transforms; /* sums are made in another domain: larger errors, larger streams */
     bool (*fits)(const struct conv_shape *s);
 
     /* The stream: its bytes (a multiple of 64), and its making from (KH, KW, CI, CO), or

@@ -38,7 +38,7 @@ struct buffer {
 
 static const struct family *const families[] = {&family_conv,  &family_depthwise, &family_pixel,
                                                 &family_pool,  &family_step,      &family_q8,
-                                                &family_float, &family_maps};
+                                                &family_float, &family_whole,     &family_maps};
 enum { N_FAMILIES = sizeof(families) / sizeof(families[0]) };
 
 static struct check *running; /* for the signal handler alone */

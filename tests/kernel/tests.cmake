@@ -12,4 +12,6 @@ foreach(level ref avx2 avx512 avx512vnni avx512bf16)
 endforeach()
 # Needs more than its level says.
 add_test(NAME kernel.check-avxvnni COMMAND kernel-check --level avx2 --family q8 --kernel u8_dot_avxvnni)
-set_tests_properties(kernel.check-avxvnni PROPERTIES LABELS kernel TIMEOUT 300 SKIP_RETURN_CODE 77)
+add_test(NAME kernel.check-avxvnni-whole
+         COMMAND kernel-check --level avx2 --family whole --kernel s16_winograd_avxvnni)
+set_tests_properties(kernel.check-avxvnni kernel.check-avxvnni-whole PROPERTIES LABELS kernel TIMEOUT 300 SKIP_RETURN_CODE 77)
