@@ -16,6 +16,8 @@ extern const struct conv_kernel conv_u8_dot_avx2, conv_u8_dot_avxvnni, conv_f32_
 extern const struct conv_kernel conv_u8_dot_avx512, conv_f32_dot_avx512;
 extern const struct conv_kernel conv_u8_dot_avx512vnni, conv_bf16_dot_avx512bf16;
 extern const struct conv_kernel conv_s16_winograd_avx2, conv_s16_winograd_avxvnni;
+extern const struct conv_kernel conv_u8_dw_avx2, conv_f32_dw_avx2;
+extern const struct conv_kernel conv_u8_dw_avx512, conv_f32_dw_avx512;
 extern const struct conv_kernel conv_s16_winograd_avx512, conv_s16_winograd_avx512vnni;
 #endif
 
