@@ -6,6 +6,7 @@
  */
 #include "kernel/conv_pass.h"
 
+#include "kernel/bf16.h"
 #include "kernel/integers.h"
 
 #include <string.h>
@@ -130,8 +131,18 @@ int conv_pass_rows(const struct conv_pass *pass)
 
 size_t conv_pass_packed(const struct conv_pass *pass, int lanes)
 {
-    return (size_t)pass->kernel_h * (size_t)pass->kernel_w * (size_t)pass->source_c *
+    return (size_t)pass->kernel_h * (size_t)pass->kernel_w * (size_t)conv_pass_slots(pass) *
            (size_t)(vectors_of(pass, lanes) * lanes);
+}
+
+void conv_pack_pair(float *out, const float *first, const float *second, ptrdiff_t step, int n)
+{
+    for (int k = 0; k < n; k++) {
+        const uint32_t low = bf16_round(first[k * step]);
+        const uint32_t high = second ? bf16_round(second[k * step]) : 0;
+        const uint32_t slot = high << 16 | low;
+        memcpy(&out[k], &slot, sizeof slot);
+    }
 }
 
 /* All taps of a phase for the target channels c0 <= c < c0 + width; zeros where there is none. */
@@ -142,14 +153,19 @@ static float *pack_block(const struct conv_pass *pass, const struct phase *py,
     const ptrdiff_t source_step = pass->backward ? 1 : pass->target_c;
     const ptrdiff_t target_step = pass->backward ? pass->source_c : 1;
     const int present = smaller(width, pass->target_c - c0);
+    const int step = pass->paired ? 2 : 1;
     for (int ty = 0; ty < py->taps; ty++) {
         for (int tx = 0; tx < px->taps; tx++) {
             const int ky = py->tap0 + ty * py->tap_step;
             const int kx = px->tap0 + tx * px->tap_step;
             const float *tap = w + (ky * pass->kernel_w + kx) * tap_size + c0 * target_step;
-            for (int c = 0; c < pass->source_c; c++, packed += width) {
-                for (int k = 0; k < present; k++)
-                    packed[k] = tap[c * source_step + k * target_step];
+            for (int c = 0; c < pass->source_c; c += step, packed += width) {
+                const float *first = tap + c * source_step;
+                const float *second = c + 1 < pass->source_c ? first + source_step : NULL;
+                if (pass->paired)
+                    conv_pack_pair(packed, first, second, target_step, present);
+                for (int k = 0; !pass->paired && k < present; k++)
+                    packed[k] = first[k * target_step];
                 for (int k = present; k < width; k++)
                     packed[k] = 0.0F;
             }
@@ -202,20 +218,32 @@ struct conv_window conv_pass_window(const struct conv_pass *pass, int row0, int 
     return window;
 }
 
-static void copy_pixels(float *out, const float *in, ptrdiff_t pitch, int channels, int n)
+static void copy_floats(const struct conv_tiles *tiles, bool paired, float *out, const float *in,
+                        ptrdiff_t n)
 {
-    if (pitch == channels) {
-        memcpy(out, in, (size_t)n * (size_t)channels * sizeof(*out));
+    if (paired)
+        tiles->narrow(in, n, out);
+    else
+        memcpy(out, in, (size_t)n * sizeof(*out));
+}
+
+static void copy_pixels(const struct conv_pass *pass, const struct conv_tiles *tiles, float *out,
+                        const float *in, int n)
+{
+    const ptrdiff_t channels = pass->source_c, slots = conv_pass_slots(pass);
+    const bool gapless = !pass->paired || channels % 2 == 0;
+    if (pass->source_pitch == channels && gapless) {
+        copy_floats(tiles, pass->paired, out, in, n * channels);
         return;
     }
     for (int i = 0; i < n; i++)
-        memcpy(out + (ptrdiff_t)i * channels, in + i * pitch, (size_t)channels * sizeof(*out));
+        copy_floats(tiles, pass->paired, out + i * slots, in + i * pass->source_pitch, channels);
 }
 
 void conv_window_fill(const struct conv_window *window, const struct conv_pass *pass,
-                      const float *source, float *out)
+                      const struct conv_tiles *tiles, const float *source, float *out)
 {
-    const ptrdiff_t c = pass->source_c;
+    const ptrdiff_t c = conv_pass_slots(pass);
     const int end = window->x0 + window->w;
     const int left = smaller(larger(-window->x0, 0), window->w);
     const int right = smaller(larger(end - pass->source_w, 0), window->w - left);
@@ -228,8 +256,7 @@ void conv_window_fill(const struct conv_window *window, const struct conv_pass *
         }
         const ptrdiff_t pixel = (ptrdiff_t)y * pass->source_w + window->x0 + left;
         memset(out, 0, (size_t)(left * c) * sizeof(*out));
-        copy_pixels(out + left * c, source + pixel * pass->source_pitch, pass->source_pitch,
-                    pass->source_c, inside);
+        copy_pixels(pass, tiles, out + left * c, source + pixel * pass->source_pitch, inside);
         memset(out + (left + inside) * c, 0, (size_t)(right * c) * sizeof(*out));
     }
 }
@@ -237,6 +264,8 @@ void conv_window_fill(const struct conv_window *window, const struct conv_pass *
 /* Whether the tiles may read the source itself: no border, and runs as long as they should be. */
 static bool reads_directly(const struct conv_pass *pass)
 {
+    if (pass->paired)
+        return false;
     const struct conv_window all = conv_pass_window(pass, 0, pass->target_h);
     const bool dense = pass->source_pitch == pass->source_c || pass->kernel_w == 1;
     return dense && all.y0 >= 0 && all.x0 >= 0 && all.y0 + all.h <= pass->source_h &&
@@ -255,7 +284,7 @@ static int window_rows(const struct conv_pass *pass, int rows)
 /* Target rows computed at once. */
 static int band_rows(const struct conv_pass *pass)
 {
-    const ptrdiff_t row = (ptrdiff_t)conv_pass_window(pass, 0, 1).w * pass->source_c;
+    const ptrdiff_t row = (ptrdiff_t)conv_pass_window(pass, 0, 1).w * conv_pass_slots(pass);
     int rows = 1;
     while (rows < pass->target_h && window_rows(pass, rows + 1) * row <= BAND_FLOATS)
         rows++;
@@ -267,7 +296,7 @@ size_t conv_pass_scratch(const struct conv_pass *pass)
     if (reads_directly(pass))
         return 0;
     return (size_t)window_rows(pass, band_rows(pass)) * (size_t)conv_pass_window(pass, 0, 1).w *
-           (size_t)pass->source_c;
+           (size_t)conv_pass_slots(pass);
 }
 
 /* A band: its source (a copied window or the map itself), and where that begins. */
@@ -287,11 +316,12 @@ static void run_phase(const struct conv_pass *pass, const struct conv_tiles *til
     const int u0 = divide_up(band->begin - first_y, pass->out_step);
     const int u1 = divide_up(band->end - first_y, pass->out_step);
     const int columns = divide_up(pass->target_w - first_x, pass->out_step);
-    const bool joined = px.spacing == 1 && band->pixel == pass->source_c;
+    const int slots = conv_pass_slots(pass);
+    const bool joined = px.spacing == 1 && band->pixel == slots;
     struct conv_span span = {
         .n_rows = px.taps > 0 ? py.taps : 0,
         .n_runs = joined ? 1 : px.taps,
-        .run = joined ? px.taps * pass->source_c : pass->source_c,
+        .run = joined ? px.taps * slots : slots,
         .x_row = py.spacing * band->row,
         .x_run = px.spacing * band->pixel,
         .x_pixel = pass->in_step * band->pixel,
@@ -327,8 +357,8 @@ static void run_band(const struct conv_pass *pass, const struct conv_tiles *tile
         for (int first_x = 0; first_x < pass->out_step; first_x++) {
             if (first_y < pass->target_h && first_x < pass->target_w)
                 run_phase(pass, tiles, band, first_y, first_x, packed, finish, target);
-            packed +=
-                phase_y(pass, first_y).taps * phase_x(pass, first_x).taps * width * pass->source_c;
+            packed += phase_y(pass, first_y).taps * phase_x(pass, first_x).taps * width *
+                      conv_pass_slots(pass);
         }
     }
 }
@@ -347,12 +377,12 @@ void conv_pass_run(const struct conv_pass *pass, const struct conv_tiles *tiles,
             band.row = pass->source_w * pass->source_pitch;
         } else {
             const struct conv_window window = conv_pass_window(pass, band.begin, band.end);
-            conv_window_fill(&window, pass, source, scratch);
+            conv_window_fill(&window, pass, tiles, source, scratch);
             band.source = scratch;
             band.y0 = window.y0;
             band.x0 = window.x0;
-            band.pixel = pass->source_c;
-            band.row = (ptrdiff_t)window.w * pass->source_c;
+            band.pixel = conv_pass_slots(pass);
+            band.row = window.w * band.pixel;
         }
         run_band(pass, tiles, &band, packed, finish, target);
     }

@@ -9,6 +9,9 @@
  * w Forward (source x, target y) is one phase with in_step = stride. The gradient of the input
  * (source dy, target dx) has `stride` phases per axis with out_step = stride; each takes every
  * stride-th tap, so that no product with an inserted zero is ever computed.
+ *
+ * In mixed precision two neighbouring source channels, rounded to BF16, are what one float is
+ * otherwise: a slot of 4 bytes. The walk is the same over half as many of them.
  */
 #ifndef KERNEL_CONV_PASS_H
 #define KERNEL_CONV_PASS_H
@@ -34,11 +37,15 @@ typedef void (*conv_tile)(const struct conv_span *span, const float *x, const fl
 
 enum { CONV_MAX_VECTORS = 3 };
 
-/* Tiles of one level: tile[v - 1][m - 1] makes m pixels by v vectors, m <= max_pixels[v - 1]. */
+/*
+ * Tiles of one level: tile[v - 1][m - 1] makes m pixels by v vectors, m <= max_pixels[v - 1]. Those
+ * of mixed precision come with narrow(): n floats to BF16, into (n + 1) / 2 slots.
+ */
 struct conv_tiles {
     int lanes;
     int max_pixels[CONV_MAX_VECTORS];
     const conv_tile *tile[CONV_MAX_VECTORS];
+    void (*narrow)(const float *from, ptrdiff_t n, float *to);
 };
 
 /* n neighbouring targets, cut into tiles of nearly equal width. */
@@ -69,7 +76,14 @@ struct conv_pass {
     int kernel_h, kernel_w, stride, dilation, pad_top, pad_left;
     int in_step, out_step; /* one of them is 1 */
     bool backward;
+    bool paired; /* mixed precision; set by whoever has the tiles for it */
 };
+
+/* Slots of a source pixel. */
+static inline int conv_pass_slots(const struct conv_pass *pass)
+{
+    return pass->paired ? (pass->source_c + 1) / 2 : pass->source_c;
+}
 
 struct conv_pass conv_pass_forward(const struct conv_geometry *g);
 struct conv_pass conv_pass_backward(const struct conv_geometry *g);
@@ -80,6 +94,9 @@ int conv_pass_rows(const struct conv_pass *pass);
 /* Floats of the packed stream, and packing w (KH, KW, CI, CO) into it. */
 size_t conv_pass_packed(const struct conv_pass *pass, int lanes);
 void conv_pass_pack(const struct conv_pass *pass, int lanes, const float *w, float *packed);
+
+/* n slots of two weights each, both `step` floats from one slot to the next; NULL: zeros. */
+void conv_pack_pair(float *out, const float *first, const float *second, ptrdiff_t step, int n);
 
 /* Floats of scratch that conv_pass_run() needs. */
 size_t conv_pass_scratch(const struct conv_pass *pass);
@@ -104,8 +121,8 @@ struct conv_window {
 /* The window of target rows row0 <= y < row1. */
 struct conv_window conv_pass_window(const struct conv_pass *pass, int row0, int row1);
 
-/* Copy a window, zeros beyond the borders, into `out` (h, w, source_c), densely. */
+/* Copy a window, zeros beyond the borders, into `out` (h, w, slots), densely. */
 void conv_window_fill(const struct conv_window *window, const struct conv_pass *pass,
-                      const float *source, float *out);
+                      const struct conv_tiles *tiles, const float *source, float *out);
 
 #endif

@@ -16,6 +16,7 @@ void pool_init_ref(struct kernels *k);
 void step_init_ref(struct kernels *k);
 void depthwise_init_ref(struct kernels *k);
 void enlarge_init_ref(struct kernels *k);
+void conv_mix_ref(struct kernels *k);
 
 #if defined(__x86_64__)
 void conv_init_avx2(struct kernels *k);
@@ -31,6 +32,8 @@ void pool_init_avx512(struct kernels *k);
 void step_init_avx512(struct kernels *k);
 void depthwise_init_avx512(struct kernels *k);
 void resize_rows_init_avx512(struct resize_rows *k);
+
+void conv_init_avx512bf16(struct kernels *k); /* mixed precision */
 #endif
 
 #endif

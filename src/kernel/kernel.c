@@ -33,3 +33,23 @@ void kernels_init(struct kernels *k, enum cpu_level level)
     (void)level;
 #endif
 }
+
+bool kernels_mix(struct kernels *k, enum cpu_level level)
+{
+    if (level == CPU_REF) {
+        conv_mix_ref(k);
+        return true;
+    }
+#if defined(__x86_64__)
+    if (level >= CPU_AVX512BF16) {
+        conv_init_avx512bf16(k);
+        return true;
+    }
+#endif
+    return false;
+}
+
+bool kernels_mix_suits(const struct conv_geometry *g)
+{
+    return g->in_c >= 8 && g->out_c >= 8;
+}

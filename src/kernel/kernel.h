@@ -81,15 +81,16 @@ struct kernels {
                     bool accumulate, float *dx, int row0, int row1, float *scratch);
 
     /*
-     * Gradient of the weights, one image: dw += x (*) dy for tiles tile0 <= t < tile1 of
-     * conv_dw_tiles(). A tile owns its part of dw, so tiles may run on different threads; images
-     * are to be added in the same order everywhere. A call reads both maps once, whatever the
-     * number of its tiles, so a few long ranges per thread are faster than many short ones.
+     * Gradient of the weights: dw += x (*) dy for tiles tile0 <= t < tile1 of conv_dw_tiles(),
+     * over n_images that follow each other without gaps. A tile owns its part of dw, so tiles may
+     * run on different threads; images are to be added in the same order everywhere. A call reads
+     * both maps once, whatever the number of its tiles, so a few long ranges per thread are faster
+     * than many short ones, and many images at once faster than one after the other.
      */
     int (*conv_dw_tiles)(const struct conv_geometry *g);
     size_t (*conv_dw_scratch)(const struct conv_geometry *g);
-    void (*conv_dw)(const struct conv_geometry *g, const float *x, const float *dy, float *dw,
-                    int tile0, int tile1, float *scratch);
+    void (*conv_dw)(const struct conv_geometry *g, const float *x, const float *dy, int n_images,
+                    float *dw, int tile0, int tile1, float *scratch);
 
     /*
      * Depthwise: channel k of y sees nothing but channel k of x; out_c = in_c, and w is
@@ -197,5 +198,15 @@ struct kernels {
 
 /* Fill the table: plain C first, then every level up to `level` overrides what it does better. */
 void kernels_init(struct kernels *k, enum cpu_level level);
+
+/*
+ * Mixed precision: replace conv, conv_dx and conv_dw by ones that round their operands (maps and
+ * weights, or what Winograd's algorithm makes of them) to BF16 and sum their products in single
+ * precision; everything that is stored stays in single precision. False, and nothing is replaced,
+ * where `level` has no BF16 arithmetic; plain C, the specification, rounds instead. Convolutions of
+ * a few channels (kernels_mix_suits()) are faster as they were.
+ */
+bool kernels_mix(struct kernels *k, enum cpu_level level);
+bool kernels_mix_suits(const struct conv_geometry *g);
 
 #endif

@@ -27,8 +27,9 @@ struct plan {
     int at_y, at_x; /* source coordinates of the first target's first tap */
     int tiles_y, tiles_x;
     int batch;
-    ptrdiff_t source_width, target_width; /* channels in whole vectors */
-    ptrdiff_t source_point, sum_point;    /* floats between points; not a power of 2 */
+    int source_vectors;
+    ptrdiff_t source_width, target_width; /* slots and channels in whole vectors */
+    ptrdiff_t source_point, sum_point;    /* slots between points; not a power of 2 */
 };
 
 static struct plan plan_of(const struct conv_pass *pass, int lanes)
@@ -40,9 +41,10 @@ static struct plan plan_of(const struct conv_pass *pass, int lanes)
         .at_x = pass->backward ? pass->pad_left - pass->kernel_w + 1 : -pass->pad_left,
         .tiles_y = divide_up(pass->target_h, WINOGRAD_TILE),
         .tiles_x = divide_up(pass->target_w, WINOGRAD_TILE),
-        .source_width = (ptrdiff_t)divide_up(pass->source_c, lanes) * lanes,
+        .source_vectors = divide_up(pass->source_c, lanes),
         .target_width = (ptrdiff_t)divide_up(pass->target_c, lanes) * lanes,
     };
+    p.source_width = (ptrdiff_t)p.source_vectors * lanes / (pass->paired ? 2 : 1);
     const ptrdiff_t tile_bytes =
         (p.source_width + p.target_width) * WINOGRAD_POINTS * (ptrdiff_t)sizeof(float);
     p.batch = larger(MIN_BATCH, (int)(BATCH_BYTES / tile_bytes));
@@ -58,13 +60,13 @@ bool winograd_suits(const struct conv_pass *pass, int lanes)
     if (pass->stride != 1 || pass->dilation != 1)
         return false;
     const struct plan p = plan_of(pass, lanes);
-    const int64_t sources = p.source_width / lanes;
+    const int64_t slots = conv_pass_slots(pass);
     const int64_t targets = p.target_width / lanes;
     const int64_t pieces = (int64_t)p.pieces_y * p.pieces_x;
-    const int64_t per_piece = WINOGRAD_POINTS * pass->source_c * targets + PATCH_COST * sources;
+    const int64_t per_piece = WINOGRAD_POINTS * slots * targets + PATCH_COST * p.source_vectors;
     const int64_t fast = (pieces * per_piece + RESULT_COST * targets) * p.tiles_y * p.tiles_x;
     const int64_t taps = (int64_t)pass->kernel_h * pass->kernel_w;
-    const int64_t direct = taps * pass->source_c * targets * pass->target_h * pass->target_w;
+    const int64_t direct = taps * slots * targets * pass->target_h * pass->target_w;
     return fast * 5 < direct * 4;
 }
 
@@ -79,8 +81,8 @@ int winograd_rows(const struct conv_pass *pass)
 size_t winograd_packed(const struct conv_pass *pass, int lanes)
 {
     const struct plan p = plan_of(pass, lanes);
-    return (size_t)p.pieces_y * (size_t)p.pieces_x * WINOGRAD_POINTS * (size_t)pass->source_c *
-           (size_t)p.target_width;
+    return (size_t)p.pieces_y * (size_t)p.pieces_x * WINOGRAD_POINTS *
+           (size_t)conv_pass_slots(pass) * (size_t)p.target_width;
 }
 
 /* A block of weights to transform: some sources by `width` targets (whole vectors of them). */
@@ -120,7 +122,7 @@ static void gather_piece(const struct conv_pass *pass, const struct weights *blo
 }
 
 /*
- * (piece, point, block of target channels, source channel, channel in the block): each point is a
+ * (piece, point, block of target channels, source slot, channel in the block): each point is a
  * stream as the register tiles read it.
  */
 void winograd_pack(const struct conv_pass *pass, const struct winograd_level *level, const float *w,
@@ -130,7 +132,8 @@ void winograd_pack(const struct conv_pass *pass, const struct winograd_level *le
     const int lanes = level->conv->lanes;
     const struct plan p = plan_of(pass, lanes);
     const int vectors = (int)p.target_width / lanes;
-    const ptrdiff_t point = pass->source_c * p.target_width;
+    const ptrdiff_t point = conv_pass_slots(pass) * p.target_width;
+    const int step = pass->paired ? 2 : 1;
     struct weights block = {.source_step = pass->backward ? 1 : pass->target_c,
                             .target_step = pass->backward ? pass->source_c : 1};
     for (int piece = 0; piece < p.pieces_y * p.pieces_x; piece++) {
@@ -143,7 +146,7 @@ void winograd_pack(const struct conv_pass *pass, const struct winograd_level *le
                 block.n_sources = smaller(SOURCES, pass->source_c - source);
                 block.first = w + source * block.source_step + v * lanes * block.target_step;
                 gather_piece(pass, &block, piece / p.pieces_x, piece % p.pieces_x, taps);
-                for (int i = 0; i < block.n_sources; i++, out += block.width)
+                for (int i = 0; i < block.n_sources; i += step, out += block.width)
                     level->taps(taps + i * PIECE_TAPS * block.width, block.width, out, point);
             }
         }
@@ -178,7 +181,7 @@ static void multiply(const struct conv_pass *pass, const struct plan *p,
     const struct conv_span span = {
         .n_rows = 1,
         .n_runs = 1,
-        .run = pass->source_c,
+        .run = conv_pass_slots(pass),
         .x_pixel = p->source_width,
         .y_pixel = p->target_width,
         .last_lanes = tiles->lanes,
@@ -188,7 +191,7 @@ static void multiply(const struct conv_pass *pass, const struct plan *p,
         for (int v = 0, n; v < vectors; v += n) {
             n = conv_vectors(vectors - v);
             conv_tiles_row(&span, tiles, n, patches, packed, sums + v * tiles->lanes, n_tiles);
-            packed += (ptrdiff_t)n * tiles->lanes * pass->source_c;
+            packed += (ptrdiff_t)n * tiles->lanes * span.run;
         }
         patches += p->source_point;
         sums += p->sum_point;
@@ -202,7 +205,7 @@ void winograd_run(const struct conv_pass *pass, const struct winograd_level *lev
     const struct plan p = plan_of(pass, level->conv->lanes);
     float *patches = scratch;
     float *sums = scratch + WINOGRAD_POINTS * p.source_point;
-    const ptrdiff_t piece_size = WINOGRAD_POINTS * pass->source_c * p.target_width;
+    const ptrdiff_t piece_size = WINOGRAD_POINTS * conv_pass_slots(pass) * p.target_width;
     const int end = divide_up(row1, WINOGRAD_TILE) * p.tiles_x;
     for (int first = row0 / WINOGRAD_TILE * p.tiles_x; first < end; first += p.batch) {
         const int n = smaller(p.batch, end - first);

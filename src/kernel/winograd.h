@@ -8,6 +8,10 @@
  *
  * Everything here is the same at every vector level; a level brings the transforms and the register
  * tiles, with which the 36 matrix products are done.
+ *
+ * In mixed precision the transforms' results are rounded to BF16, which the products take in
+ * pairs: of channels, or of squares for the weights' gradient. The transform back amplifies this
+ * rounding: relative to the results' usual size it is 1 %, five times that of direct sums of BF16.
  */
 #ifndef KERNEL_WINOGRAD_H
 #define KERNEL_WINOGRAD_H
@@ -43,17 +47,21 @@ struct winograd_square winograd_square_at(int y, int x, int size, int h, int w, 
 struct winograd_level {
     const struct conv_tiles *conv;
     const struct dw_tiles *dw;
-    /* 3x3 taps x `width` pairs of channels, whole vectors of them. */
+    /* 3x3 taps x `width` pairs of channels, whole vectors of them. Mixed: of two source channels,
+     * the second's taps behind the first's. */
     void (*taps)(const float *taps, int width, float *out, ptrdiff_t point);
-    /* 6x6 pixels of a source map. */
+    /* 6x6 pixels of a source map. Mixed: two channels to a slot. */
     void (*patch)(const struct winograd_square *s, const float *map, int channels, float *out,
                   ptrdiff_t point);
     /* 4x4 sums, finished and stored where they are inside. */
     void (*result)(const struct winograd_square *s, const float *in, ptrdiff_t point, int channels,
                    const struct conv_finish *finish, float *map);
-    /* 4x4 pixels of dy, for the gradient of the weights. */
-    void (*grad)(const struct winograd_square *s, const float *map, int channels, float *out,
-                 ptrdiff_t point);
+    /* For the gradient of the weights, 6x6 pixels of x, and 4x4 pixels of dy: of one square. Mixed:
+     * of n <= 2 squares, which share the slots; the second one is zero when there is none. */
+    void (*x)(const struct winograd_square *s, int n, const float *map, int channels, float *out,
+              ptrdiff_t point);
+    void (*dy)(const struct winograd_square *s, int n, const float *map, int channels, float *out,
+               ptrdiff_t point);
     /* 3x3 taps (those inside are wanted) of one input channel, added to dw. */
     void (*weights)(const struct winograd_square *s, const float *in, ptrdiff_t point, int channels,
                     float *dw);
@@ -73,12 +81,12 @@ void winograd_run(const struct conv_pass *pass, const struct winograd_level *lev
                   const float *source, const float *packed, const struct conv_finish *finish,
                   float *target, int row0, int row1, float *scratch);
 
-/* The gradient of the weights. */
-bool winograd_weights_suits(const struct conv_geometry *g, int lanes);
-int winograd_weights_tiles(const struct conv_geometry *g, int lanes);
-size_t winograd_weights_scratch(const struct conv_geometry *g, int lanes);
+/* The gradient of the weights, of n_images that follow each other. */
+bool winograd_weights_suits(const struct conv_geometry *g, const struct dw_tiles *tiles);
+int winograd_weights_tiles(const struct conv_geometry *g, const struct dw_tiles *tiles);
+size_t winograd_weights_scratch(const struct conv_geometry *g, const struct dw_tiles *tiles);
 void winograd_weights_run(const struct conv_geometry *g, const struct winograd_level *level,
-                          const float *x, const float *dy, float *dw, int tile0, int tile1,
-                          float *scratch);
+                          const float *x, const float *dy, int n_images, float *dw, int tile0,
+                          int tile1, float *scratch);
 
 #endif

@@ -30,11 +30,17 @@ size_t conv_kernel_count(const struct step *s)
     return (size_t)g->kernel_h * (size_t)g->kernel_w * inputs * (size_t)g->out_c;
 }
 
+/* The kernels of a convolution, which may be one of a step's groups. */
+static const struct kernels *kernels_for(const struct exec *e, const struct conv_geometry *g)
+{
+    return e->options.mixed && kernels_mix_suits(g) ? e->options.mixed : e->kernels;
+}
+
 /* ---- all with all ------------------------------------------------------------------------ */
 
 static void dense_prepare(const struct exec *e, struct step *s)
 {
-    const struct kernels *k = e->kernels;
+    const struct kernels *k = kernels_for(e, &s->geometry);
     s->bands = bands_of(e, step_output(e, s), k->conv_rows(&s->geometry));
     s->packed_size = k->conv_packed(&s->geometry);
     s->scratch_size = k->conv_scratch(&s->geometry);
@@ -49,39 +55,46 @@ static void dense_prepare(const struct exec *e, struct step *s)
 
 static void dense_pack(const struct exec *e, struct step *s, const float *w)
 {
-    e->kernels->conv_pack(&s->geometry, w, s->packed);
+    const struct kernels *k = kernels_for(e, &s->geometry);
+    k->conv_pack(&s->geometry, w, s->packed);
     if (s->packed_back)
-        e->kernels->conv_dx_pack(&s->dx_geometry, w, s->packed_back);
+        k->conv_dx_pack(&s->dx_geometry, w, s->packed_back);
 }
 
 static void dense_forward(const struct exec *e, const struct step *s, struct band b,
                           enum activation act, unsigned thread)
 {
-    e->kernels->conv(&s->geometry, map_image(step_input(e, s, 0), b.image), s->packed, bias_of(s),
-                     act, false, map_image(step_output(e, s), b.image), b.row0, b.row1,
-                     exec_scratch(e, thread));
+    kernels_for(e, &s->geometry)
+        ->conv(&s->geometry, map_image(step_input(e, s, 0), b.image), s->packed, bias_of(s), act,
+               false, map_image(step_output(e, s), b.image), b.row0, b.row1,
+               exec_scratch(e, thread));
 }
 
 static void dense_dx(const struct exec *e, const struct step *s, struct band b, unsigned thread)
 {
-    e->kernels->conv_dx(&s->dx_geometry, map_image(step_output_grad(e, s), b.image), s->packed_back,
-                        s->back[0] == GRAD_ADD, map_image(step_input_grad(e, s, 0), b.image),
-                        b.row0, b.row1, exec_scratch(e, thread));
+    kernels_for(e, &s->dx_geometry)
+        ->conv_dx(&s->dx_geometry, map_image(step_output_grad(e, s), b.image), s->packed_back,
+                  s->back[0] == GRAD_ADD, map_image(step_input_grad(e, s, 0), b.image), b.row0,
+                  b.row1, exec_scratch(e, thread));
 }
 
-static void dense_dw(const struct exec *e, const struct step *s, int image, float *dw,
-                     unsigned thread)
+static void dense_dw(const struct exec *e, const struct step *s, const struct dw_share *share,
+                     float *dw, unsigned thread)
 {
-    e->kernels->conv_dw(&s->dw_geometry, map_image(step_input(e, s, 0), image),
-                        map_image(step_output_grad(e, s), image), dw, 0,
-                        e->kernels->conv_dw_tiles(&s->dw_geometry), exec_scratch(e, thread));
+    const struct kernels *k = kernels_for(e, &s->dw_geometry);
+    const int n_tiles = k->conv_dw_tiles(&s->dw_geometry);
+    k->conv_dw(&s->dw_geometry, map_image(step_input(e, s, 0), share->image),
+               map_image(step_output_grad(e, s), share->image), share->n_images, dw,
+               n_tiles * share->part / share->n_parts, n_tiles * (share->part + 1) / share->n_parts,
+               exec_scratch(e, thread));
 }
 
 static const struct conv_way dense = {.prepare = dense_prepare,
                                       .pack = dense_pack,
                                       .forward = dense_forward,
                                       .dx = dense_dx,
-                                      .dw = dense_dw};
+                                      .dw = dense_dw,
+                                      .has_parts = true};
 
 /* ---- depthwise --------------------------------------------------------------------------- */
 
@@ -115,12 +128,13 @@ static void depthwise_dx(const struct exec *e, const struct step *s, struct band
                              b.row0, b.row1);
 }
 
-static void depthwise_dw(const struct exec *e, const struct step *s, int image, float *dw,
-                         unsigned thread)
+static void depthwise_dw(const struct exec *e, const struct step *s, const struct dw_share *share,
+                         float *dw, unsigned thread)
 {
     (void)thread;
-    e->kernels->depthwise_dw(&s->dw_geometry, map_image(step_input(e, s, 0), image),
-                             map_image(step_output_grad(e, s), image), dw);
+    for (int image = share->image; image < share->image + share->n_images; image++)
+        e->kernels->depthwise_dw(&s->dw_geometry, map_image(step_input(e, s, 0), image),
+                                 map_image(step_output_grad(e, s), image), dw);
 }
 
 static const struct conv_way depthwise = {.prepare = depthwise_prepare,
@@ -155,25 +169,25 @@ static size_t group_count(const struct step *s)
 static size_t stream_size(const struct exec *e, const struct step *s)
 {
     const struct conv_geometry g = group_of(s, s->geometry);
-    return aligned(e->kernels->conv_packed(&g));
+    return aligned(kernels_for(e, &g)->conv_packed(&g));
 }
 
 static size_t back_stream_size(const struct exec *e, const struct step *s)
 {
     const struct conv_geometry g = group_of(s, s->dx_geometry);
-    return aligned(e->kernels->conv_dx_packed(&g));
+    return aligned(kernels_for(e, &g)->conv_dx_packed(&g));
 }
 
 static size_t dw_scratch(const struct exec *e, const struct step *s)
 {
     const struct conv_geometry g = group_of(s, s->dw_geometry);
-    return aligned(e->kernels->conv_dw_scratch(&g));
+    return aligned(kernels_for(e, &g)->conv_dw_scratch(&g));
 }
 
 static void grouped_prepare(const struct exec *e, struct step *s)
 {
-    const struct kernels *k = e->kernels;
     const struct conv_geometry g = group_of(s, s->geometry);
+    const struct kernels *k = kernels_for(e, &g);
     const size_t groups = (size_t)s->node->groups;
     s->bands = bands_of(e, step_output(e, s), k->conv_rows(&g));
     s->packed_size = groups * stream_size(e, s) + group_count(s); /* and one kernel, cut out */
@@ -191,15 +205,16 @@ static void grouped_prepare(const struct exec *e, struct step *s)
 static void grouped_pack(const struct exec *e, struct step *s, const float *w)
 {
     const struct conv_geometry g = group_of(s, s->geometry), back = group_of(s, s->dx_geometry);
+    const struct kernels *k = kernels_for(e, &g);
     const size_t outputs = (size_t)g.out_c, all = (size_t)s->geometry.out_c;
     const size_t rows = group_count(s) / outputs, size = stream_size(e, s);
     float *cut = s->packed + (size_t)s->node->groups * size;
     for (size_t group = 0; group < (size_t)s->node->groups; group++) {
         for (size_t r = 0; r < rows; r++)
             memcpy(cut + r * outputs, w + r * all + group * outputs, outputs * sizeof *w);
-        e->kernels->conv_pack(&g, cut, s->packed + group * size);
+        k->conv_pack(&g, cut, s->packed + group * size);
         if (s->packed_back)
-            e->kernels->conv_dx_pack(&back, cut, s->packed_back + group * back_stream_size(e, s));
+            k->conv_dx_pack(&back, cut, s->packed_back + group * back_stream_size(e, s));
     }
 }
 
@@ -210,9 +225,10 @@ static void grouped_forward(const struct exec *e, const struct step *s, struct b
     const float *x = map_image(step_input(e, s, 0), b.image), *bias = bias_of(s);
     float *y = map_image(step_output(e, s), b.image);
     for (int group = 0; group < s->node->groups; group++)
-        e->kernels->conv(&g, x + group * g.in_c, s->packed + (size_t)group * stream_size(e, s),
-                         bias ? bias + group * g.out_c : NULL, act, false, y + group * g.out_c,
-                         b.row0, b.row1, exec_scratch(e, thread));
+        kernels_for(e, &g)->conv(&g, x + group * g.in_c,
+                                 s->packed + (size_t)group * stream_size(e, s),
+                                 bias ? bias + group * g.out_c : NULL, act, false,
+                                 y + group * g.out_c, b.row0, b.row1, exec_scratch(e, thread));
 }
 
 static void grouped_dx(const struct exec *e, const struct step *s, struct band b, unsigned thread)
@@ -221,24 +237,25 @@ static void grouped_dx(const struct exec *e, const struct step *s, struct band b
     const float *dy = map_image(step_output_grad(e, s), b.image);
     float *dx = map_image(step_input_grad(e, s, 0), b.image);
     for (int group = 0; group < s->node->groups; group++)
-        e->kernels->conv_dx(
+        kernels_for(e, &g)->conv_dx(
             &g, dy + group * g.out_c, s->packed_back + (size_t)group * back_stream_size(e, s),
             s->back[0] == GRAD_ADD, dx + group * g.in_c, b.row0, b.row1, exec_scratch(e, thread));
 }
 
-static void grouped_dw(const struct exec *e, const struct step *s, int image, float *dw,
-                       unsigned thread)
+static void grouped_dw(const struct exec *e, const struct step *s, const struct dw_share *share,
+                       float *dw, unsigned thread)
 {
     const struct conv_geometry g = group_of(s, s->dw_geometry);
+    const struct kernels *k = kernels_for(e, &g);
     const size_t outputs = (size_t)g.out_c, all = (size_t)s->geometry.out_c;
     const size_t rows = group_count(s) / outputs;
-    const float *x = map_image(step_input(e, s, 0), image);
-    const float *dy = map_image(step_output_grad(e, s), image);
+    const float *x = map_image(step_input(e, s, 0), share->image);
+    const float *dy = map_image(step_output_grad(e, s), share->image);
     float *cut = exec_scratch(e, thread) + dw_scratch(e, s);
     for (int group = 0; group < s->node->groups; group++) {
         memset(cut, 0, group_count(s) * sizeof *cut);
-        e->kernels->conv_dw(&g, x + group * g.in_c, dy + group * g.out_c, cut, 0,
-                            e->kernels->conv_dw_tiles(&g), exec_scratch(e, thread));
+        k->conv_dw(&g, x + group * g.in_c, dy + group * g.out_c, share->n_images, cut, 0,
+                   k->conv_dw_tiles(&g), exec_scratch(e, thread));
         for (size_t r = 0; r < rows; r++)
             for (size_t c = 0; c < outputs; c++)
                 dw[r * all + (size_t)group * outputs + c] += cut[r * outputs + c];

@@ -7,6 +7,12 @@
 
 #include "nn/run.h"
 
+/* A share of the weights' gradient: images, and part `part` of `n_parts` of the weights. */
+struct dw_share {
+    int image, n_images;
+    int part, n_parts;
+};
+
 struct conv_way {
     /* Set the step's bands and the sizes of its weight streams and scratch, and for training those
      * of both gradients; its geometries are set. */
@@ -18,9 +24,11 @@ struct conv_way {
                     unsigned thread);
     /* A band of the input's gradient. */
     void (*dx)(const struct exec *e, const struct step *s, struct band b, unsigned thread);
-    /* dw += the weights' gradient of one image. */
-    void (*dw)(const struct exec *e, const struct step *s, int image, float *dw, unsigned thread);
+    /* dw += a share of the weights' gradient. */
+    void (*dw)(const struct exec *e, const struct step *s, const struct dw_share *share, float *dw,
+               unsigned thread);
     bool any_act;
+    bool has_parts; /* or else dw() knows one part alone */
 };
 
 const struct conv_way *conv_way_of(const struct step *s);

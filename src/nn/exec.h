@@ -15,6 +15,7 @@ struct exec_options {
     bool training;
     int batch, h, w;
     const struct kernels *kernels;
+    const struct kernels *mixed; /* of mixed precision, for the convolutions they suit; or NULL */
     struct workers *workers;
     int output_stage; /* inference: only this stage's outputs (1-based); 0: the last; -1: all */
 };

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    MAX_GROUPS = 8,          /* of images, in the weights' gradient */
+    MAX_GROUPS = 4,          /* of images, in the weights' gradient */
     PIECE_FLOATS = 16 * 1024 /* of weights, when groups are added */
 };
 
@@ -54,11 +54,18 @@ static size_t larger(size_t a, size_t b)
 
 /*
  * The weights' gradient is summed by groups of images, each with memory of its own but the first;
- * then the groups are added in order. There are as many whatever the number of threads.
+ * then the groups are added in order. There are as many whatever the number of threads; but a
+ * group's work may be cut, too, by weights, and so that many threads find some.
  */
 static int dw_groups(const struct exec *e)
 {
     return e->options.batch < MAX_GROUPS ? e->options.batch : MAX_GROUPS;
+}
+
+static int dw_parts(const struct exec *e, const struct step *s)
+{
+    const int groups = dw_groups(e);
+    return conv_way_of(s)->has_parts ? (2 * (int)e->threads + groups - 1) / groups : 1;
 }
 
 static void prepare(struct exec *e, struct step *s)
@@ -183,35 +190,52 @@ static float *group_dw(const struct exec *e, const struct step *s, int group)
                       : e->partials + (size_t)(group - 1) * conv_kernel_count(s);
 }
 
-static void dw_group(const struct exec *e, const struct step *s, int group, unsigned thread)
+/* How many pieces of PIECE_FLOATS a kernel makes. */
+static size_t n_pieces(const struct step *s)
 {
-    const int n = dw_groups(e), batch = e->options.batch;
-    float *dw = group_dw(e, s, group);
-    memset(dw, 0, conv_kernel_count(s) * sizeof *dw);
-    for (int image = batch * group / n; image < batch * (group + 1) / n; image++)
-        conv_way_of(s)->dw(e, s, image, dw, thread);
+    return (conv_kernel_count(s) + PIECE_FLOATS - 1) / PIECE_FLOATS;
 }
 
-/* The first items are groups of images for dw; the others rows of dx. */
+static size_t piece_floats(const struct step *s, size_t piece)
+{
+    const size_t left = conv_kernel_count(s) - piece * PIECE_FLOATS;
+    return left < PIECE_FLOATS ? left : PIECE_FLOATS;
+}
+
+static void clear_groups_item(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct step_job *job = ctx;
+    const size_t piece = item % n_pieces(job->s), group = item / n_pieces(job->s);
+    memset(group_dw(job->e, job->s, (int)group) + piece * PIECE_FLOATS, 0,
+           piece_floats(job->s, piece) * sizeof(float));
+}
+
+/* The first items are shares of dw; the others rows of dx. */
 static void gradient_item(void *ctx, size_t item, unsigned thread)
 {
     const struct step_job *job = ctx;
     const struct exec *e = job->e;
     const struct step *s = job->s;
-    const size_t n_groups = (size_t)dw_groups(e);
-    if (item < n_groups) {
-        dw_group(e, s, (int)item, thread);
+    const int n_groups = dw_groups(e), n_parts = dw_parts(e, s), batch = e->options.batch;
+    const size_t n_shares = (size_t)n_groups * (size_t)n_parts;
+    if (item >= n_shares) {
+        conv_way_of(s)->dx(e, s, band_at(&s->back_bands, item - n_shares), thread);
         return;
     }
-    conv_way_of(s)->dx(e, s, band_at(&s->back_bands, item - n_groups), thread);
+    const int group = (int)item / n_parts;
+    struct dw_share share = {
+        .image = batch * group / n_groups, .part = (int)item % n_parts, .n_parts = n_parts};
+    share.n_images = batch * (group + 1) / n_groups - share.image;
+    conv_way_of(s)->dw(e, s, &share, group_dw(e, s, group), thread);
 }
 
 static void add_groups_item(void *ctx, size_t item, unsigned thread)
 {
     (void)thread;
     const struct step_job *job = ctx;
-    const size_t first = item * PIECE_FLOATS, left = conv_kernel_count(job->s) - first;
-    const int n = (int)(left < PIECE_FLOATS ? left : PIECE_FLOATS);
+    const size_t first = item * PIECE_FLOATS;
+    const int n = (int)piece_floats(job->s, item);
     for (int group = 1; group < dw_groups(job->e); group++)
         job->e->kernels->copy(group_dw(job->e, job->s, group) + first, n, true,
                               group_dw(job->e, job->s, 0) + first, n, 1, n);
@@ -223,10 +247,12 @@ static void backward(struct exec *e, struct step *s)
         step_run(e, s, s->bands.n, gate_item);
     if (s->node->bias)
         bias_grad(e, s);
+    const size_t n_shares = (size_t)dw_groups(e) * (size_t)dw_parts(e, s);
     const size_t n_dx = s->back[0] == GRAD_NONE ? 0 : s->back_bands.n;
-    step_run(e, s, (size_t)dw_groups(e) + n_dx, gradient_item);
+    step_run(e, s, (size_t)dw_groups(e) * n_pieces(s), clear_groups_item);
+    step_run(e, s, n_shares + n_dx, gradient_item);
     if (dw_groups(e) > 1)
-        step_run(e, s, (conv_kernel_count(s) + PIECE_FLOATS - 1) / PIECE_FLOATS, add_groups_item);
+        step_run(e, s, n_pieces(s), add_groups_item);
 }
 
 const struct op_row op_conv = {

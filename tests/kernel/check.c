@@ -36,9 +36,9 @@ struct buffer {
     size_t n_pixels, channels, pitch; /* in bytes */
 };
 
-static const struct family *const families[] = {&family_conv,  &family_depthwise, &family_pixel,
-                                                &family_pool,  &family_step,      &family_q8,
-                                                &family_float, &family_whole,     &family_maps};
+static const struct family *const families[] = {
+    &family_conv, &family_mixed, &family_depthwise, &family_pixel, &family_pool,
+    &family_step, &family_q8,    &family_float,     &family_whole, &family_maps};
 enum { N_FAMILIES = sizeof(families) / sizeof(families[0]) };
 
 static struct check *running; /* for the signal handler alone */

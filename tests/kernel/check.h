@@ -41,8 +41,8 @@ struct family {
     void (*bench)(const struct bench *b);
 };
 
-extern const struct family family_conv, family_depthwise, family_pixel, family_pool, family_step,
-    family_q8, family_float, family_whole, family_maps;
+extern const struct family family_conv, family_mixed, family_depthwise, family_pixel, family_pool,
+    family_step, family_q8, family_float, family_whole, family_maps;
 
 /* A map of n_pixels x channels, `pitch` floats between pixels. All of these live until the case
  * ends, when canaries and gaps are looked at. */

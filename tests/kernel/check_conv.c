@@ -1,9 +1,16 @@
 /*
  * Convolution and its gradients. Bound: with n terms, |error| <= (4 sqrt(n) + 4) * 2^-24 * the sum
  * of the terms' magnitudes. Levels that may use Winograd's algorithm have rounding errors from
- * neighbouring results, too: to them 16 * 2^-24 * the largest such sum in the map is allowed more.
+ * neighbouring results, too: to them 16 * 2^-24 * the largest such sum in the map (borders apart)
+ * is allowed more.
+ *
+ * In mixed precision the same holds of products of rounded operands; where Winograd's algorithm may
+ * be used, these are not rounded, and 2^-6 of the largest sum is allowed.
  */
-#include "check.h"
+#include "check_conv.h"
+
+#include "kernel/bf16.h"
+#include "kernel/ceiling.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -41,10 +48,11 @@ static void sums_add(struct sums *s, size_t at, double a, double b)
     s->terms[at] += 1.0;
 }
 
+/* `whole` is how many terms a sum has that no border cuts. */
 static void sums_compare(struct check *c, const struct sums *s, const char *what,
-                         const struct map *map, bool relu, double shared)
+                         const struct map *map, bool relu, double shared, double whole)
 {
-    double largest = 0.0;
+    double largest = 0.6 * whole; /* what that many products of our values come to */
     for (size_t i = 0; i < s->n; i++)
         largest = fmax(largest, s->magnitude[i]);
     for (size_t i = 0; i < s->n; i++) {
@@ -57,15 +65,26 @@ static void sums_compare(struct check *c, const struct sums *s, const char *what
     }
 }
 
-/* Units of the largest magnitude that results may err by because of their neighbours. */
-static double shared_error(const struct check *c, const struct conv_geometry *g)
+/* Whether Winograd's algorithm may be used. */
+static bool may_transform(const struct check *c, const struct conv_geometry *g)
 {
-    const bool fast = c->kernels->level >= CPU_AVX2 && g->stride == 1 && g->dilation == 1 &&
-                      g->kernel_h * g->kernel_w > 1;
-    return fast ? 16.0 : 0.0;
+    return c->kernels->level >= CPU_AVX2 && g->stride == 1 && g->dilation == 1 &&
+           g->kernel_h * g->kernel_w > 1;
+}
+
+/* Units of the largest magnitude that results may err by because of their neighbours. */
+static double shared_error(const struct check *c, const struct conv_geometry *g, bool mixed)
+{
+    if (!may_transform(c, g))
+        return 0.0;
+    return mixed ? 0x1p18 : 16.0;
 }
 
 struct conv_case {
+    const struct kernels *k;
+    bool mixed;  /* in mixed precision */
+    bool rounds; /* and operands are those of direct sums */
+    int n_images;
     struct conv_geometry g;
     struct map x, y; /* y: the output's, or its gradient's, values */
     float *w;
@@ -192,22 +211,31 @@ static void for_products(struct sums *s, const struct conv_case *t, product_fn f
     }
 }
 
+static void add_product(struct sums *s, const struct conv_case *t, size_t at, float a, float b)
+{
+    if (t->rounds) {
+        a = bf16_float(bf16_round(a));
+        b = bf16_float(bf16_round(b));
+    }
+    sums_add(s, at, (double)a, (double)b);
+}
+
 static void product_forward(struct sums *s, const struct conv_case *t, size_t in, size_t ci,
                             size_t out, size_t co, size_t w)
 {
-    sums_add(s, out * (size_t)t->g.out_c + co, (double)map_pixel(&t->x, in)[ci], (double)t->w[w]);
+    add_product(s, t, out * (size_t)t->g.out_c + co, map_pixel(&t->x, in)[ci], t->w[w]);
 }
 
 static void product_dx(struct sums *s, const struct conv_case *t, size_t in, size_t ci, size_t out,
                        size_t co, size_t w)
 {
-    sums_add(s, in * (size_t)t->g.in_c + ci, (double)map_pixel(&t->y, out)[co], (double)t->w[w]);
+    add_product(s, t, in * (size_t)t->g.in_c + ci, map_pixel(&t->y, out)[co], t->w[w]);
 }
 
 static void product_dw(struct sums *s, const struct conv_case *t, size_t in, size_t ci, size_t out,
                        size_t co, size_t w)
 {
-    sums_add(s, w, (double)map_pixel(&t->x, in)[ci], (double)map_pixel(&t->y, out)[co]);
+    add_product(s, t, w, map_pixel(&t->x, in)[ci], map_pixel(&t->y, out)[co]);
 }
 
 /* The old values a kernel adds to. */
@@ -220,8 +248,9 @@ static void sums_start(struct sums *s, const struct map *old)
 
 static void check_forward(struct check *c, const struct conv_case *t)
 {
-    const struct kernels *k = c->kernels;
+    const struct kernels *k = t->k;
     const struct conv_geometry *g = &t->g;
+    const double taps = g->kernel_h * g->kernel_w;
     const bool accumulate = draw_bool(c);
     const enum activation act = !accumulate && draw_bool(c) ? ACT_RELU : ACT_NONE;
     const float *bias = draw_bool(c) ? floats_random(c, (size_t)g->out_c) : NULL;
@@ -241,7 +270,7 @@ static void check_forward(struct check *c, const struct conv_case *t)
 
     k->conv_pack(g, t->w, packed);
     k->conv(g, t->x.data, packed, bias, act, accumulate, y.data, 0, g->out_h, scratch);
-    sums_compare(c, &s, "y", &y, act == ACT_RELU, shared_error(c, g));
+    sums_compare(c, &s, "y", &y, act == ACT_RELU, shared_error(c, g, t->mixed), taps * g->in_c);
     for (int row = 0, n; (n = draw_piece(c, g->out_h - row)) > 0; row += n)
         k->conv(g, t->x.data, packed, bias, act, accumulate, pieces.data, row, row + n, scratch);
     if (!map_same_bits(&y, &pieces))
@@ -251,8 +280,9 @@ static void check_forward(struct check *c, const struct conv_case *t)
 
 static void check_dx(struct check *c, const struct conv_case *t)
 {
-    const struct kernels *k = c->kernels;
+    const struct kernels *k = t->k;
     const struct conv_geometry *g = &t->g;
+    const double taps = g->kernel_h * g->kernel_w;
     const bool accumulate = draw_bool(c);
     float *packed = floats_new(c, k->conv_dx_packed(g), true);
     float *scratch = floats_new(c, k->conv_dx_scratch(g), true);
@@ -267,7 +297,7 @@ static void check_dx(struct check *c, const struct conv_case *t)
 
     k->conv_dx_pack(g, t->w, packed);
     k->conv_dx(g, t->y.data, packed, accumulate, dx.data, 0, g->in_h, scratch);
-    sums_compare(c, &s, "dx", &dx, false, shared_error(c, g));
+    sums_compare(c, &s, "dx", &dx, false, shared_error(c, g, t->mixed), taps * g->out_c);
     for (int row = 0, n; (n = draw_piece(c, g->in_h - row)) > 0; row += n)
         k->conv_dx(g, t->y.data, packed, accumulate, pieces.data, row, row + n, scratch);
     if (!map_same_bits(&dx, &pieces))
@@ -277,7 +307,7 @@ static void check_dx(struct check *c, const struct conv_case *t)
 
 static void check_dw(struct check *c, const struct conv_case *t)
 {
-    const struct kernels *k = c->kernels;
+    const struct kernels *k = t->k;
     const struct conv_geometry *g = &t->g;
     const int n_tiles = k->conv_dw_tiles(g);
     float *scratch = floats_new(c, k->conv_dw_scratch(g), true);
@@ -285,160 +315,69 @@ static void check_dw(struct check *c, const struct conv_case *t)
     const struct map pieces = map_copy(c, &dw);
     struct sums s = sums_new(t->n_weights);
     sums_start(&s, &dw);
-    for_products(&s, t, product_dw);
+    for (int image = 0; image < t->n_images; image++) {
+        struct conv_case one = *t;
+        one.x.data += (size_t)(image * g->in_h * g->in_w * g->in_pitch);
+        one.y.data += (size_t)(image * g->out_h * g->out_w * g->out_pitch);
+        for_products(&s, &one, product_dw);
+    }
 
-    k->conv_dw(g, t->x.data, t->y.data, dw.data, 0, n_tiles, scratch);
-    sums_compare(c, &s, "dw", &dw, false, shared_error(c, g));
+    k->conv_dw(g, t->x.data, t->y.data, t->n_images, dw.data, 0, n_tiles, scratch);
+    sums_compare(c, &s, "dw", &dw, false, shared_error(c, g, t->mixed),
+                 (double)t->n_images * g->out_h * g->out_w);
     for (int tile = 0, n; (n = draw_piece(c, n_tiles - tile)) > 0; tile += n)
-        k->conv_dw(g, t->x.data, t->y.data, pieces.data, tile, tile + n, scratch);
+        k->conv_dw(g, t->x.data, t->y.data, t->n_images, pieces.data, tile, tile + n, scratch);
     if (!map_same_bits(&dw, &pieces))
         check_fail(c, "dw depends on how its tiles are shared out");
     sums_free(&s);
 }
 
+/* The gradient of the weights is of several images, the others are of the first. */
+static void check_case(struct check *c, struct conv_case *t)
+{
+    draw_geometry(c, &t->g);
+    t->n_images = draw(c, 1, 3);
+    t->rounds = t->mixed && !may_transform(c, &t->g);
+    t->n_weights =
+        (size_t)t->g.kernel_h * (size_t)t->g.kernel_w * (size_t)t->g.in_c * (size_t)t->g.out_c;
+    const struct map w = map_random(c, t->n_weights, 1, 1);
+    t->x = map_random(c, (size_t)(t->n_images * t->g.in_h * t->g.in_w), t->g.in_c, t->g.in_pitch);
+    t->y =
+        map_random(c, (size_t)(t->n_images * t->g.out_h * t->g.out_w), t->g.out_c, t->g.out_pitch);
+    t->w = w.data;
+    map_freeze(c, &w);
+    map_freeze(c, &t->x);
+    map_freeze(c, &t->y);
+    check_forward(c, t);
+    check_dx(c, t);
+    check_dw(c, t);
+}
+
 static void check(struct check *c)
 {
-    struct conv_case t;
-    draw_geometry(c, &t.g);
-    t.n_weights =
-        (size_t)t.g.kernel_h * (size_t)t.g.kernel_w * (size_t)t.g.in_c * (size_t)t.g.out_c;
-    const struct map w = map_random(c, t.n_weights, 1, 1);
-    t.x = map_random(c, (size_t)t.g.in_h * (size_t)t.g.in_w, t.g.in_c, t.g.in_pitch);
-    t.y = map_random(c, (size_t)t.g.out_h * (size_t)t.g.out_w, t.g.out_c, t.g.out_pitch);
-    t.w = w.data;
-    map_freeze(c, &w);
-    map_freeze(c, &t.x);
-    map_freeze(c, &t.y);
-    check_forward(c, &t);
-    check_dx(c, &t);
-    check_dw(c, &t);
+    struct conv_case t = {.k = c->kernels};
+    check_case(c, &t);
 }
 
-struct bench_case {
-    const struct kernels *k;
-    struct conv_geometry g;
-    float *x, *y, *w, *packed, *scratch;
-};
-
-/* Bands as a caller hands them out. */
-static int band_end(int row, int rows, int n)
+/* Nothing where the level has no such kernels. */
+static void check_mixed(struct check *c)
 {
-    return row + rows < n ? row + rows : n;
-}
-
-static void bench_forward(void *ctx)
-{
-    const struct bench_case *b = ctx;
-    const int rows = b->k->conv_rows(&b->g);
-    for (int row = 0; row < b->g.out_h; row += rows)
-        b->k->conv(&b->g, b->x, b->packed, NULL, ACT_RELU, false, b->y, row,
-                   band_end(row, rows, b->g.out_h), b->scratch);
-}
-
-static void bench_dx(void *ctx)
-{
-    const struct bench_case *b = ctx;
-    const int rows = b->k->conv_dx_rows(&b->g);
-    for (int row = 0; row < b->g.in_h; row += rows)
-        b->k->conv_dx(&b->g, b->y, b->packed, false, b->x, row, band_end(row, rows, b->g.in_h),
-                      b->scratch);
-}
-
-static void bench_dw(void *ctx)
-{
-    const struct bench_case *b = ctx;
-    const int n_tiles = b->k->conv_dw_tiles(&b->g);
-    const int step = (n_tiles + 1) / 2;
-    for (int tile = 0; tile < n_tiles; tile += step)
-        b->k->conv_dw(&b->g, b->x, b->y, b->w, tile, band_end(tile, step, n_tiles), b->scratch);
-}
-
-static void bench_packs(void *ctx)
-{
-    const struct bench_case *b = ctx;
-    b->k->conv_dx_pack(&b->g, b->w, b->packed);
-    b->k->conv_pack(&b->g, b->w, b->packed);
-}
-
-static float *bench_floats(size_t n)
-{
-    float *p = aligned_alloc(64, (n * sizeof(*p) + 63) / 64 * 64 + 64);
-    if (!p)
-        abort();
-    for (size_t i = 0; i < n; i++)
-        p[i] = (float)(i % 97) / 97.0F - 0.5F;
-    return p;
-}
-
-static void bench_layer(const struct bench *bench, const struct conv_geometry *g)
-{
-    const struct kernels *k = bench->kernels;
-    const size_t scratch[] = {k->conv_scratch(g), k->conv_dx_scratch(g), k->conv_dw_scratch(g)};
-    size_t most = 0;
-    for (int i = 0; i < 3; i++)
-        most = scratch[i] > most ? scratch[i] : most;
-    const size_t forward = k->conv_packed(g);
-    const size_t backward = k->conv_dx_packed(g);
-    struct bench_case b = {
-        .k = k,
-        .g = *g,
-        .x = bench_floats((size_t)g->in_h * (size_t)g->in_w * (size_t)g->in_pitch),
-        .y = bench_floats((size_t)g->out_h * (size_t)g->out_w * (size_t)g->out_pitch),
-        .w = bench_floats((size_t)g->kernel_h * (size_t)g->kernel_w * (size_t)g->in_c *
-                          (size_t)g->out_c),
-        .packed = bench_floats(forward > backward ? forward : backward),
-        .scratch = bench_floats(most),
-    };
-    const double pack_time = bench_time(bench_packs, &b);
-    const double forward_rate = conv_macs(g) / bench_time(bench_forward, &b);
-    const double dw_rate = conv_macs(g) / bench_time(bench_dw, &b);
-    k->conv_dx_pack(g, b.w, b.packed);
-    const double dx_rate = conv_macs(g) / bench_time(bench_dx, &b);
-    printf("%3dx%-3d %3d -> %3d  %dx%d s%d d%d |", g->in_h, g->in_w, g->in_c, g->out_c, g->kernel_h,
-           g->kernel_w, g->stride, g->dilation);
-    const double rates[] = {forward_rate, dx_rate, dw_rate};
-    for (int i = 0; i < 3; i++)
-        printf(" %6.1f %3.0f %% |", rates[i] * 1e-9, 100.0 * rates[i] / bench->ceiling);
-    printf(" %7.3f |\n", pack_time * 1e3);
-    free(b.x);
-    free(b.y);
-    free(b.w);
-    free(b.packed);
-    free(b.scratch);
+    struct kernels kernels = *c->kernels;
+    struct conv_case t = {.k = &kernels, .mixed = true};
+    if (kernels_mix(&kernels, c->level))
+        check_case(c, &t);
 }
 
 static void bench(const struct bench *b)
 {
-    /* in_h, in_w, in_c, out_c, kernel, stride, dilation */
-    static const int layers[][7] = {
-        {256, 256, 3, 16, 3, 2, 1},  {128, 128, 16, 32, 3, 2, 1}, {64, 64, 32, 32, 3, 1, 1},
-        {64, 64, 32, 64, 3, 2, 1},   {32, 32, 64, 64, 3, 1, 1},   {32, 32, 96, 96, 3, 1, 1},
-        {32, 32, 153, 96, 3, 1, 1},  {32, 32, 64, 128, 3, 2, 1},  {16, 16, 128, 128, 3, 1, 1},
-        {16, 16, 128, 128, 3, 1, 2}, {32, 32, 128, 96, 1, 1, 1},  {32, 32, 96, 38, 1, 1, 1},
-        {32, 32, 96, 19, 1, 1, 1},   {32, 32, 256, 256, 3, 1, 1}, {32, 32, 128, 128, 7, 1, 1},
-        {32, 32, 185, 128, 7, 1, 1}, {256, 256, 64, 64, 3, 1, 1},
-    };
-    printf(
-        "convolution                   | forward      | dx           | dw           | GMAC/s, %% "
-        "of the ceiling\n");
-    for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
-        const int *l = layers[i];
-        struct conv_geometry g = {.in_h = l[0],
-                                  .in_w = l[1],
-                                  .in_c = l[2],
-                                  .out_c = l[3],
-                                  .kernel_h = l[4],
-                                  .kernel_w = l[4],
-                                  .stride = l[5],
-                                  .dilation = l[6],
-                                  .in_pitch = l[2],
-                                  .out_pitch = l[3]};
-        g.out_h = (g.in_h - 1) / g.stride + 1;
-        g.out_w = (g.in_w - 1) / g.stride + 1;
-        const int over = (g.out_h - 1) * g.stride + (g.kernel_h - 1) * g.dilation + 1 - g.in_h;
-        g.pad_top = g.pad_left = over > 0 ? over / 2 : 0;
-        bench_layer(b, &g);
-    }
+    bench_conv(b->kernels, b->ceiling);
+}
+
+static void bench_mixed(const struct bench *b)
+{
+    struct kernels kernels = *b->kernels;
+    if (kernels_mix(&kernels, b->level))
+        bench_conv(&kernels, ceiling_macs(b->level, MAP_BF16));
 }
 
 const struct family family_conv = {
@@ -448,4 +387,13 @@ const struct family family_conv = {
     .highest = CPU_AVX512,
     .check = check,
     .bench = bench,
+};
+
+const struct family family_mixed = {
+    .name = "mixed",
+    .bound = "as conv, of operands rounded to BF16; Winograd 2^-6 of the largest instead",
+    .cases = CASES,
+    .highest = CPU_LEVELS,
+    .check = check_mixed,
+    .bench = bench_mixed,
 };

@@ -13,28 +13,38 @@
 
 /* An executor with a team of its own. */
 struct runner {
-    struct kernels kernels;
+    struct kernels kernels, mixed;
     struct workers *workers;
     struct exec *exec;
     struct model *model;
     int batch, h, w;
 };
 
-static inline void runner_open(struct runner *r, struct model *m, bool training, int batch, int h,
-                               int w, enum cpu_level level, unsigned threads)
+/* A training executor in mixed precision where `mixed` is set and the level can. */
+static inline void runner_open_as(struct runner *r, struct model *m, bool training, bool mixed,
+                                  int batch, int h, int w, enum cpu_level level, unsigned threads)
 {
     *r = (struct runner){.model = m, .batch = batch, .h = h, .w = w};
     kernels_init(&r->kernels, level);
+    r->mixed = r->kernels;
+    mixed = mixed && kernels_mix(&r->mixed, level);
     assert_int_equal(workers_open(&r->workers, threads), 0);
     const struct exec_options options = {.training = training,
                                          .batch = batch,
                                          .h = h,
                                          .w = w,
                                          .kernels = &r->kernels,
+                                         .mixed = mixed ? &r->mixed : NULL,
                                          .workers = r->workers,
                                          .output_stage = -1};
     if (exec_open(&r->exec, m, &options) < 0)
         fail_msg("%s", error_message());
+}
+
+static inline void runner_open(struct runner *r, struct model *m, bool training, int batch, int h,
+                               int w, enum cpu_level level, unsigned threads)
+{
+    runner_open_as(r, m, training, false, batch, h, w, level, threads);
 }
 
 static inline void runner_close(struct runner *r)

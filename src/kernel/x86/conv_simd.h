@@ -2,6 +2,9 @@
  * The register tiles of convolution and of its weight gradient, written once for every vector
  * width: a level's .c file includes its simd header and then this. All loops over m and v have
  * constant bounds and are unrolled completely, so that the sums live in registers.
+ *
+ * A level of mixed precision defines CONV_SLOT 2 and brings the words slots_add, vec_pairs,
+ * narrow_store, narrow and pair; then a slot of 4 bytes is not a float but two BF16.
  */
 #ifndef KERNEL_CONV_SIMD_H
 #define KERNEL_CONV_SIMD_H
@@ -13,6 +16,13 @@
 #include "kernel/x86/winograd_simd.h"
 
 enum { TILE_PIXELS = 16 }; /* at least any TILE_MAX */
+
+#if CONV_SLOT == 1
+INLINE vec slots_add(vec sum, vec a, vec b)
+{
+    return vec_fma(a, b, sum);
+}
+#endif
 
 /* m pixels by n vectors of channels; see conv_pass.h. */
 INLINE void sum_taps(const struct conv_span *span, const float *x, const float *w, float *y, int m,
@@ -41,7 +51,7 @@ INLINE void sum_taps(const struct conv_span *span, const float *x, const float *
                     const vec value = vec_set(from[p * s.x_pixel + k]);
                     UNROLL
                     for (int v = 0; v < n; v++)
-                        sum[p][v] = vec_fma(value, weight[v], sum[p][v]);
+                        sum[p][v] = slots_add(sum[p][v], value, weight[v]);
                 }
             }
         }
@@ -81,8 +91,11 @@ INLINE void sum_pixels(const struct dw_span *span, const float *x, const float *
     UNROLL
     for (int i = 0; i < m; i++) {
         UNROLL
-        for (int v = 0; v < n; v++)
+        for (int v = 0; v < n; v++) {
             sum[i][v] = vec_zero();
+            if (s.accumulate) /* until it is added, it arrives */
+                __builtin_prefetch(dw + i * s.dw_row + v * LANES, 1);
+        }
     }
     for (int row = 0; row < s.n_rows; row++, x += s.x_row, dy += s.dy_row) {
         const float *in = x;
@@ -97,7 +110,7 @@ INLINE void sum_pixels(const struct dw_span *span, const float *x, const float *
                 const vec value = vec_set(in[i]);
                 UNROLL
                 for (int v = 0; v < n; v++)
-                    sum[i][v] = vec_fma(value, grad[v], sum[i][v]);
+                    sum[i][v] = slots_add(sum[i][v], value, grad[v]);
             }
         }
     }
@@ -141,12 +154,18 @@ static const struct conv_tiles conv_tiles = {
     .lanes = LANES,
     .max_pixels = {TILE_MAX_1, TILE_MAX_2, TILE_MAX_3},
     .tile = {conv_tiles_1, conv_tiles_2, conv_tiles_3},
+#if CONV_SLOT == 2
+    .narrow = narrow,
+#endif
 };
 
 static const struct dw_tiles dw_tiles = {
     .lanes = LANES,
     .max_rows = {TILE_MAX_1, TILE_MAX_2, TILE_MAX_3},
     .tile = {dw_tiles_1, dw_tiles_2, dw_tiles_3},
+#if CONV_SLOT == 2
+    .pair = pair,
+#endif
 };
 
 static const struct winograd_level winograd_level = {
@@ -155,9 +174,24 @@ static const struct winograd_level winograd_level = {
     .taps = winograd_taps,
     .patch = winograd_patch,
     .result = winograd_result,
-    .grad = winograd_grad,
+    .x = winograd_x,
+    .dy = winograd_dy,
     .weights = winograd_weights,
 };
+
+static struct conv_pass forward_of(const struct conv_geometry *g)
+{
+    struct conv_pass pass = conv_pass_forward(g);
+    pass.paired = CONV_SLOT == 2;
+    return pass;
+}
+
+static struct conv_pass backward_of(const struct conv_geometry *g)
+{
+    struct conv_pass pass = conv_pass_backward(g);
+    pass.paired = CONV_SLOT == 2;
+    return pass;
+}
 
 /* Either way is chosen by the geometry alone. */
 static void run_pass(const struct conv_pass *pass, const float *source, const float *packed,
@@ -172,20 +206,20 @@ static void run_pass(const struct conv_pass *pass, const float *source, const fl
 
 static int conv_rows(const struct conv_geometry *g)
 {
-    const struct conv_pass pass = conv_pass_forward(g);
+    const struct conv_pass pass = forward_of(g);
     return winograd_suits(&pass, LANES) ? winograd_rows(&pass) : conv_pass_rows(&pass);
 }
 
 static size_t conv_packed(const struct conv_geometry *g)
 {
-    const struct conv_pass pass = conv_pass_forward(g);
+    const struct conv_pass pass = forward_of(g);
     return winograd_suits(&pass, LANES) ? winograd_packed(&pass, LANES)
                                         : conv_pass_packed(&pass, LANES);
 }
 
 static void conv_pack(const struct conv_geometry *g, const float *w, float *packed)
 {
-    const struct conv_pass pass = conv_pass_forward(g);
+    const struct conv_pass pass = forward_of(g);
     if (winograd_suits(&pass, LANES))
         winograd_pack(&pass, &winograd_level, w, packed);
     else
@@ -194,7 +228,7 @@ static void conv_pack(const struct conv_geometry *g, const float *w, float *pack
 
 static size_t conv_scratch(const struct conv_geometry *g)
 {
-    const struct conv_pass pass = conv_pass_forward(g);
+    const struct conv_pass pass = forward_of(g);
     return winograd_suits(&pass, LANES) ? winograd_scratch(&pass, LANES) : conv_pass_scratch(&pass);
 }
 
@@ -202,27 +236,27 @@ static void conv(const struct conv_geometry *g, const float *x, const float *pac
                  const float *bias, enum activation act, bool accumulate, float *y, int row0,
                  int row1, float *scratch)
 {
-    const struct conv_pass pass = conv_pass_forward(g);
+    const struct conv_pass pass = forward_of(g);
     const struct conv_finish finish = {bias, act == ACT_RELU, accumulate};
     run_pass(&pass, x, packed, &finish, y, row0, row1, scratch);
 }
 
 static int conv_dx_rows(const struct conv_geometry *g)
 {
-    const struct conv_pass pass = conv_pass_backward(g);
+    const struct conv_pass pass = backward_of(g);
     return winograd_suits(&pass, LANES) ? winograd_rows(&pass) : conv_pass_rows(&pass);
 }
 
 static size_t conv_dx_packed(const struct conv_geometry *g)
 {
-    const struct conv_pass pass = conv_pass_backward(g);
+    const struct conv_pass pass = backward_of(g);
     return winograd_suits(&pass, LANES) ? winograd_packed(&pass, LANES)
                                         : conv_pass_packed(&pass, LANES);
 }
 
 static void conv_dx_pack(const struct conv_geometry *g, const float *w, float *packed)
 {
-    const struct conv_pass pass = conv_pass_backward(g);
+    const struct conv_pass pass = backward_of(g);
     if (winograd_suits(&pass, LANES))
         winograd_pack(&pass, &winograd_level, w, packed);
     else
@@ -231,37 +265,37 @@ static void conv_dx_pack(const struct conv_geometry *g, const float *w, float *p
 
 static size_t conv_dx_scratch(const struct conv_geometry *g)
 {
-    const struct conv_pass pass = conv_pass_backward(g);
+    const struct conv_pass pass = backward_of(g);
     return winograd_suits(&pass, LANES) ? winograd_scratch(&pass, LANES) : conv_pass_scratch(&pass);
 }
 
 static void conv_dx(const struct conv_geometry *g, const float *dy, const float *packed,
                     bool accumulate, float *dx, int row0, int row1, float *scratch)
 {
-    const struct conv_pass pass = conv_pass_backward(g);
+    const struct conv_pass pass = backward_of(g);
     const struct conv_finish finish = {.accumulate = accumulate};
     run_pass(&pass, dy, packed, &finish, dx, row0, row1, scratch);
 }
 
 static int conv_dw_tiles(const struct conv_geometry *g)
 {
-    return winograd_weights_suits(g, LANES) ? winograd_weights_tiles(g, LANES)
-                                            : conv_weights_tiles(g, &dw_tiles);
+    return winograd_weights_suits(g, &dw_tiles) ? winograd_weights_tiles(g, &dw_tiles)
+                                                : conv_weights_tiles(g, &dw_tiles);
 }
 
 static size_t conv_dw_scratch(const struct conv_geometry *g)
 {
-    return winograd_weights_suits(g, LANES) ? winograd_weights_scratch(g, LANES)
-                                            : conv_weights_scratch(g, &dw_tiles);
+    return winograd_weights_suits(g, &dw_tiles) ? winograd_weights_scratch(g, &dw_tiles)
+                                                : conv_weights_scratch(g, &dw_tiles);
 }
 
-static void conv_dw(const struct conv_geometry *g, const float *x, const float *dy, float *dw,
-                    int tile0, int tile1, float *scratch)
+static void conv_dw(const struct conv_geometry *g, const float *x, const float *dy, int n_images,
+                    float *dw, int tile0, int tile1, float *scratch)
 {
-    if (winograd_weights_suits(g, LANES))
-        winograd_weights_run(g, &winograd_level, x, dy, dw, tile0, tile1, scratch);
+    if (winograd_weights_suits(g, &dw_tiles))
+        winograd_weights_run(g, &winograd_level, x, dy, n_images, dw, tile0, tile1, scratch);
     else
-        conv_weights_run(g, &dw_tiles, x, dy, dw, tile0, tile1, scratch);
+        conv_weights_run(g, &dw_tiles, x, dy, n_images, dw, tile0, tile1, scratch);
 }
 
 void LEVEL_NAME(conv_init)(struct kernels *k)

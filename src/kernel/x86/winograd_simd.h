@@ -9,6 +9,18 @@
 #include "kernel/winograd.h"
 #include "kernel/x86/simd_words.h"
 
+#ifndef CONV_SLOT
+#define CONV_SLOT 1 /* operands to a slot; 2: mixed precision */
+#endif
+
+#if CONV_SLOT == 1
+/* Never called: for the transforms that know both. */
+INLINE void narrow_store(float *to, vec v)
+{
+    vec_store(to, v);
+}
+#endif
+
 static const float point_a = WINOGRAD_A, point_b = WINOGRAD_B;
 static const float a_2 = WINOGRAD_A * WINOGRAD_A, b_2 = WINOGRAD_B * WINOGRAD_B;
 static const float a_3 = WINOGRAD_A * WINOGRAD_A * WINOGRAD_A;
@@ -138,17 +150,21 @@ INLINE struct pixels pixels_of(const struct winograd_square *s, const float *map
     return (struct pixels){copy, (ptrdiff_t)size * LANES, LANES};
 }
 
-INLINE void store_points(float *out, ptrdiff_t point, const vec done[WINOGRAD_PATCH])
+/* Six points, as floats or rounded to BF16 (narrow). */
+INLINE void store_points(float *out, ptrdiff_t point, const vec done[WINOGRAD_PATCH], bool narrow)
 {
     UNROLL
     for (int x = 0; x < WINOGRAD_PATCH; x++) {
-        vec_store(out, done[x]);
+        if (narrow)
+            narrow_store(out, done[x]);
+        else
+            vec_store(out, done[x]);
         out = stepped_out(out + point);
     }
 }
 
 /* Points 0 (first = 0) or infinity (first = 1) of the columns. */
-INLINE void patch_outer(struct pixels p, float *out, ptrdiff_t point, int first)
+INLINE void patch_outer(struct pixels p, float *out, ptrdiff_t point, int first, bool narrow)
 {
     vec line[WINOGRAD_PATCH], done[WINOGRAD_PATCH];
     const float *from = p.first + first * p.row;
@@ -158,11 +174,12 @@ INLINE void patch_outer(struct pixels p, float *out, ptrdiff_t point, int first)
         from = stepped(from + p.pixel);
     }
     patch_line(done, line);
-    store_points(out, point, done);
+    store_points(out, point, done, narrow);
 }
 
 /* A point and its negative of the columns, into two rows of points. */
-INLINE void patch_inner(struct pixels p, float *out, ptrdiff_t point, float at, float other)
+INLINE void patch_inner(struct pixels p, float *out, ptrdiff_t point, float at, float other,
+                        bool narrow)
 {
     vec above[WINOGRAD_PATCH], below[WINOGRAD_PATCH], done[WINOGRAD_PATCH];
     const float *from = p.first + p.row;
@@ -176,61 +193,120 @@ INLINE void patch_inner(struct pixels p, float *out, ptrdiff_t point, float at, 
         from = stepped(from + p.pixel);
     }
     patch_line(done, above);
-    store_points(out, point, done);
+    store_points(out, point, done, narrow);
     patch_line(done, below);
-    store_points(out + WINOGRAD_PATCH * point, point, done);
+    store_points(out + WINOGRAD_PATCH * point, point, done, narrow);
 }
 
 /*
- * Only one or two rows of points are made at a time, straight from the pixels: reading these again
- * from the first-level cache is cheaper than keeping all 36 values outside the registers.
+ * One vector of channels, from channel k on. Only one or two rows of points are made at a time,
+ * straight from the pixels: reading these again from the first-level cache is cheaper than keeping
+ * all 36 values outside the registers.
  */
+INLINE void patch_vector(const struct winograd_square *s, const float *map, int k, int channels,
+                         float *out, ptrdiff_t point, bool narrow)
+{
+    _Alignas(64) float copy[WINOGRAD_POINTS * LANES];
+    const ptrdiff_t row = WINOGRAD_PATCH * point;
+    const struct pixels p = pixels_of(s, map, k, channels, WINOGRAD_PATCH, copy);
+    patch_outer(p, out, point, 0, narrow);
+    patch_inner(p, out + row, point, point_a, b_2, narrow);
+    patch_inner(p, out + 3 * row, point, point_b, a_2, narrow);
+    patch_outer(p, out + 5 * row, point, 1, narrow);
+}
+
 static void winograd_patch(const struct winograd_square *square, const float *map, int channels,
                            float *out, ptrdiff_t point)
 {
-    _Alignas(64) float copy[WINOGRAD_POINTS * LANES];
     const struct winograd_square s = *square;
-    const ptrdiff_t row = WINOGRAD_PATCH * point;
-    for (int k = 0; k < channels; k += LANES) {
-        const struct pixels p = pixels_of(&s, map, k, channels, WINOGRAD_PATCH, copy);
-        patch_outer(p, out + k, point, 0);
-        patch_inner(p, out + k + row, point, point_a, b_2);
-        patch_inner(p, out + k + 3 * row, point, point_b, a_2);
-        patch_outer(p, out + k + 5 * row, point, 1);
+    for (int k = 0; k < channels; k += LANES)
+        patch_vector(&s, map, k, channels, out + k / CONV_SLOT, point, CONV_SLOT == 2);
+}
+
+INLINE void grad_vector(const struct winograd_square *s, const float *map, int k, int channels,
+                        float *out, ptrdiff_t point)
+{
+    _Alignas(64) float copy[WINOGRAD_TILE * WINOGRAD_TILE * LANES];
+    const struct pixels p = pixels_of(s, map, k, channels, WINOGRAD_TILE, copy);
+    const float *from = p.first;
+    vec columns[WINOGRAD_PATCH][WINOGRAD_TILE]; /* [y][x] */
+    UNROLL
+    for (int x = 0; x < WINOGRAD_TILE; x++) {
+        vec in[WINOGRAD_TILE], done[WINOGRAD_PATCH];
+        UNROLL
+        for (int y = 0; y < WINOGRAD_TILE; y++)
+            in[y] = vec_load(from + y * p.row);
+        from = stepped(from + p.pixel);
+        grad_line(done, in);
+        UNROLL
+        for (int y = 0; y < WINOGRAD_PATCH; y++)
+            columns[y][x] = done[y];
+    }
+    UNROLL
+    for (int y = 0; y < WINOGRAD_PATCH; y++) {
+        vec done[WINOGRAD_PATCH];
+        grad_line(done, columns[y]);
+        store_points(out, point, done, false);
+        out = stepped_out(out + WINOGRAD_PATCH * point);
     }
 }
 
-static void winograd_grad(const struct winograd_square *square, const float *map, int channels,
-                          float *out, ptrdiff_t point)
+#if CONV_SLOT == 2
+
+/* The points of two squares, slot by slot; `b` is NULL when there is one. */
+INLINE void pair_points(const float *a, const float *b, float *out, ptrdiff_t point)
 {
-    _Alignas(64) float copy[WINOGRAD_TILE * WINOGRAD_TILE * LANES];
-    const struct winograd_square s = *square;
-    for (int k = 0; k < channels; k += LANES) {
-        const struct pixels p = pixels_of(&s, map, k, channels, WINOGRAD_TILE, copy);
-        const float *from = p.first;
-        vec columns[WINOGRAD_PATCH][WINOGRAD_TILE]; /* [y][x] */
-        UNROLL
-        for (int x = 0; x < WINOGRAD_TILE; x++) {
-            vec in[WINOGRAD_TILE], done[WINOGRAD_PATCH];
-            UNROLL
-            for (int y = 0; y < WINOGRAD_TILE; y++)
-                in[y] = vec_load(from + y * p.row);
-            from = stepped(from + p.pixel);
-            grad_line(done, in);
-            UNROLL
-            for (int y = 0; y < WINOGRAD_PATCH; y++)
-                columns[y][x] = done[y];
-        }
-        float *to = out + k;
-        UNROLL
-        for (int y = 0; y < WINOGRAD_PATCH; y++) {
-            vec done[WINOGRAD_PATCH];
-            grad_line(done, columns[y]);
-            store_points(to, point, done);
-            to = stepped_out(to + WINOGRAD_PATCH * point);
-        }
+    UNROLL
+    for (int p = 0; p < WINOGRAD_POINTS; p++) {
+        const vec second = b ? vec_load(b + p * LANES) : vec_zero();
+        vec_store(out, vec_pairs(vec_load(a + p * LANES), second));
+        out = stepped_out(out + point);
     }
 }
+
+static void winograd_x(const struct winograd_square *s, int n, const float *map, int channels,
+                       float *out, ptrdiff_t point)
+{
+    _Alignas(64) float a[WINOGRAD_POINTS * LANES], b[WINOGRAD_POINTS * LANES];
+    for (int k = 0; k < channels; k += LANES) {
+        patch_vector(&s[0], map, k, channels, a, LANES, false);
+        if (n > 1)
+            patch_vector(&s[1], map, k, channels, b, LANES, false);
+        pair_points(a, n > 1 ? b : NULL, out + k, point);
+    }
+}
+
+static void winograd_dy(const struct winograd_square *s, int n, const float *map, int channels,
+                        float *out, ptrdiff_t point)
+{
+    _Alignas(64) float a[WINOGRAD_POINTS * LANES], b[WINOGRAD_POINTS * LANES];
+    for (int k = 0; k < channels; k += LANES) {
+        grad_vector(&s[0], map, k, channels, a, LANES);
+        if (n > 1)
+            grad_vector(&s[1], map, k, channels, b, LANES);
+        pair_points(a, n > 1 ? b : NULL, out + k, point);
+    }
+}
+
+#else
+
+static void winograd_x(const struct winograd_square *square, int n, const float *map, int channels,
+                       float *out, ptrdiff_t point)
+{
+    (void)n; /* 1 */
+    winograd_patch(square, map, channels, out, point);
+}
+
+static void winograd_dy(const struct winograd_square *square, int n, const float *map, int channels,
+                        float *out, ptrdiff_t point)
+{
+    (void)n; /* 1 */
+    const struct winograd_square s = *square;
+    for (int k = 0; k < channels; k += LANES)
+        grad_vector(&s, map, k, channels, out + k, point);
+}
+
+#endif
 
 /* One column of the points' sums. */
 INLINE void load_sums(vec out[WINOGRAD_PATCH], const float *in, ptrdiff_t point)
@@ -257,25 +333,39 @@ INLINE void taps_line(vec out[WINOGRAD_PATCH], vec g0, vec g1, vec g2)
     out[5] = g2;
 }
 
+/* One vector of target channels; its taps are `width` floats apart. */
+INLINE void taps_vector(const float *taps, int width, float *out, ptrdiff_t point)
+{
+    vec columns[WINOGRAD_PIECE][WINOGRAD_PATCH]; /* [x][y] */
+    UNROLL
+    for (int x = 0; x < WINOGRAD_PIECE; x++) {
+        const float *from = taps + x * width;
+        taps_line(columns[x], vec_load(from), vec_load(from + WINOGRAD_PIECE * width),
+                  vec_load(from + 2 * WINOGRAD_PIECE * width));
+    }
+    UNROLL
+    for (int y = 0; y < WINOGRAD_PATCH; y++) {
+        vec done[WINOGRAD_PATCH];
+        taps_line(done, columns[0][y], columns[1][y], columns[2][y]);
+        store_points(out, point, done, false);
+        out = stepped_out(out + WINOGRAD_PATCH * point);
+    }
+}
+
 static void winograd_taps(const float *taps, int width, float *out, ptrdiff_t point)
 {
+#if CONV_SLOT == 2
+    _Alignas(64) float a[WINOGRAD_POINTS * LANES], b[WINOGRAD_POINTS * LANES];
+    const float *second = taps + (ptrdiff_t)WINOGRAD_PIECE * WINOGRAD_PIECE * width;
     for (int k = 0; k < width; k += LANES) {
-        vec columns[WINOGRAD_PIECE][WINOGRAD_PATCH]; /* [x][y] */
-        UNROLL
-        for (int x = 0; x < WINOGRAD_PIECE; x++) {
-            const float *from = taps + x * width + k;
-            taps_line(columns[x], vec_load(from), vec_load(from + WINOGRAD_PIECE * width),
-                      vec_load(from + 2 * WINOGRAD_PIECE * width));
-        }
-        float *to = out + k;
-        UNROLL
-        for (int y = 0; y < WINOGRAD_PATCH; y++) {
-            vec done[WINOGRAD_PATCH];
-            taps_line(done, columns[0][y], columns[1][y], columns[2][y]);
-            store_points(to, point, done);
-            to = stepped_out(to + WINOGRAD_PATCH * point);
-        }
+        taps_vector(taps + k, width, a, LANES);
+        taps_vector(second + k, width, b, LANES);
+        pair_points(a, b, out + k, point);
     }
+#else
+    for (int k = 0; k < width; k += LANES)
+        taps_vector(taps + k, width, out + k, point);
+#endif
 }
 
 /* One result on its way into the map. */
