@@ -14,7 +14,7 @@
 struct args {
     struct common_args common;
     const char *spec;
-    bool fresh;
+    bool fresh, use_amp;
     double save_every_minutes;
     int64_t save_every_steps, loader_threads, validation_images;
 };
@@ -25,6 +25,8 @@ static const struct option options[] = {
     {"experiment_spec_file", "e", OPTION_TEXT, AT(spec), "FILE", .help = "experiment spec, YAML",
      .required = true},
     {"fresh", NULL, OPTION_FLAG, AT(fresh), .help = "start anew, whatever checkpoints are there"},
+    {"use_amp", NULL, OPTION_FLAG, AT(use_amp),
+     .help = "mixed precision: multiply in BF16, the same as the spec's use_amp"},
     {"save_every_minutes", NULL, OPTION_NUMBER, AT(save_every_minutes), "M",
      .help = "write latest.bpnet so often; 0: not by time", .preset = "5", .low = 0,
      .high = INFINITY},
@@ -154,8 +156,10 @@ static int run_train(struct run *run, const void *a)
     const struct spec_overrides overrides = {run->common->set.items, run->common->set.n};
     struct experiment_spec *spec = NULL;
     int err = experiment_spec_load(&spec, args->spec, &overrides);
-    if (err == 0)
+    if (err == 0) {
+        spec->use_amp = spec->use_amp || args->use_amp;
         err = train(run, args, spec);
+    }
     experiment_spec_free(spec);
     return err;
 }

@@ -43,7 +43,7 @@ static const struct option options[] = {
      .no_effect = "this program runs on CPUs; see --threads"},
     {"num_processes", "np", OPTION_INTEGER, AT(num_processes), "N",
      .no_effect = "one process uses all cores; see --threads"},
-    {"use_amp", NULL, OPTION_FLAG, AT(use_amp), .no_effect = "arithmetic is in single precision"},
+    {"use_amp", NULL, OPTION_FLAG, AT(use_amp), .no_effect = "it is for train alone"},
     {"key", "k", OPTION_TEXT, AT(key), "KEY",
      .help = "seal models that are written, open sealed ones; or set BPNET_KEY"},
     {"key_file", NULL, OPTION_TEXT, AT(key_file), "FILE", .help = "the key is in this file"},

@@ -507,6 +507,8 @@ static const struct field experiment_fields[] = {
     {"ema_decay", FIELD_DOUBLE, FIELD_OURS, AT(ema_decay), .fallback = "0.0", .low = 0, .high = 1,
      .below = true,
      .help = "Validation and the final model use a running average of the weights; 0: off."},
+    {"use_amp", FIELD_BOOL, FIELD_OURS, AT(use_amp), .fallback = "False",
+     .help = "Mixed precision: convolutions multiply in BF16. The same as `--use_amp`."},
     {"dataloader", FIELD_SECTION, AT(data), .section = &dataloader_schema, .help = "See below."},
     {"model", FIELD_SECTION, AT(model), .section = &model_schema, .help = "See below."},
     {"optimizer", FIELD_SECTION, AT(optimizer), .section = &optimizer_schema, .help = "See below."},

@@ -181,6 +181,7 @@ struct experiment_spec {
     int finetune_epoch;
     bool stagewise_lr_multipliers;
     double ema_decay; /* 0: off; else validation and the final model use averaged weights */
+    bool use_amp;     /* mixed precision */
     struct dataloader_spec data;
     struct model_spec model;
     struct optimizer_spec optimizer;

@@ -57,7 +57,13 @@ static int write_spec(const struct session *s)
 static int open_team(struct session *s)
 {
     const enum cpu_level best = cpu_level_detect();
-    kernels_init(&s->kernels, s->options->cpu < best ? s->options->cpu : best);
+    const enum cpu_level level = s->options->cpu < best ? s->options->cpu : best;
+    kernels_init(&s->kernels, level);
+    s->mixed = s->kernels;
+    s->is_mixed = s->spec->use_amp && kernels_mix(&s->mixed, level);
+    if (s->spec->use_amp && !s->is_mixed)
+        log_warning("use_amp: %s kernels have no BF16 arithmetic; training in single precision",
+                    cpu_level_name(level));
     return workers_open(&s->workers, s->options->threads);
 }
 
@@ -133,6 +139,7 @@ static int open_network(struct session *s)
                                          .h = data->image_h,
                                          .w = data->image_w,
                                          .kernels = &s->kernels,
+                                         .mixed = s->is_mixed ? &s->mixed : NULL,
                                          .workers = s->workers};
     float *moments;
     size_t n_moments;
@@ -174,13 +181,19 @@ static int open_outputs(struct session *s)
     return journal_open(&s->journal, s->folder, s->n_maps, state->step - state->row.n);
 }
 
+/* The level whose kernels are used. */
+static enum cpu_level used_level(const struct session *s)
+{
+    return s->is_mixed && s->kernels.level != CPU_REF ? CPU_AVX512BF16 : s->kernels.level;
+}
+
 static void tell(struct session *s)
 {
     const struct train_state *state = &s->start.state;
     if (s->start.resumed) {
         log_info("resuming %s at step %llu of %llu", s->start.file.path,
                  (unsigned long long)state->step, (unsigned long long)state->last_step);
-        if (state->cpu != (int)s->kernels.level)
+        if (state->cpu != (int)used_level(s))
             log_warning("the checkpoint was made with other kernels (%s): results will differ from "
                         "an undisturbed run in the last digits",
                         state->cpu < CPU_LEVELS ? cpu_level_name((enum cpu_level)state->cpu)
@@ -188,10 +201,11 @@ static void tell(struct session *s)
     }
     log_info(
         "%zu parameters, %.1f MB of activations; %llu records, %llu steps an epoch, %d epochs; "
-        "%u threads, %s",
+        "%u threads, %s%s",
         params_total(&s->start.model->params), (double)exec_memory(s->exec) / 1e6,
         (unsigned long long)state->n_records, (unsigned long long)s->schedule.steps_per_epoch,
-        s->spec->num_epoch, workers_count(s->workers), cpu_level_name(s->kernels.level));
+        s->spec->num_epoch, workers_count(s->workers), cpu_level_name(used_level(s)),
+        s->is_mixed ? ", mixed precision" : "");
 }
 
 int session_open(struct session *s, const struct experiment_spec *spec,
@@ -209,7 +223,7 @@ int session_open(struct session *s, const struct experiment_spec *spec,
         (err = open_validation(s)) < 0 || (err = open_outputs(s)) < 0)
         goto fail;
     tell(s);
-    s->start.state.cpu = (int)s->kernels.level;
+    s->start.state.cpu = (int)used_level(s);
     return BPNET_OK;
 fail:
     session_close(s);

@@ -19,6 +19,8 @@ struct session {
     char *folder;                          /* the results folder */
     int lock;                              /* on the folder; -1: none */
     struct kernels kernels;
+    struct kernels mixed; /* of mixed precision */
+    bool is_mixed;        /* it is asked for, and this CPU can */
     struct workers *workers;
     struct start start; /* model, averages and state live here */
     struct loader *loader;
