@@ -55,26 +55,26 @@ INLINE void tile(const struct run *r, const struct taps *t, ptrdiff_t first, siz
         store_part(target + p * r->target_step, activate(r->act, sum[p]), last, some);
 }
 
-INLINE void tiles(const struct run *r, const struct taps *t, ptrdiff_t n, size_t k, bool last,
-                  lanes some)
+/* All channels of some neighbouring targets, so that a pixel's channels are read in a row. */
+INLINE void tiles(const struct run *r, const struct taps *t, ptrdiff_t first, int pixels)
 {
-    ptrdiff_t p = 0;
-    for (; p + TILE <= n; p += TILE)
-        tile(r, t, p, k, TILE, last, some);
-    for (; p + 2 <= n; p += 2)
-        tile(r, t, p, k, 2, last, some);
-    if (p < n)
-        tile(r, t, p, k, 1, last, some);
+    size_t k = 0;
+    for (; k + LANES <= r->channels; k += LANES)
+        tile(r, t, first, k, pixels, false, lanes_first(LANES));
+    if (k < r->channels)
+        tile(r, t, first, k, pixels, true, lanes_first((int)(r->channels - k)));
 }
 
 /* n targets that have the same taps. */
 static void sum_run(const struct run *r, const struct taps *t, ptrdiff_t n)
 {
-    size_t k = 0;
-    for (; k + LANES <= r->channels; k += LANES)
-        tiles(r, t, n, k, false, lanes_first(LANES));
-    if (k < r->channels)
-        tiles(r, t, n, k, true, lanes_first((int)(r->channels - k)));
+    ptrdiff_t p = 0;
+    for (; p + TILE <= n; p += TILE)
+        tiles(r, t, p, TILE);
+    for (; p + 2 <= n; p += 2)
+        tiles(r, t, p, 2);
+    if (p < n)
+        tiles(r, t, p, 1);
 }
 
 /* The sources of target u, dropping taps beyond the border. */
