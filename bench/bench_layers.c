@@ -1,6 +1,6 @@
 /*
  * Where a network's time goes: forward and backward of every layer, of the light or the lite
- * network, on random pictures.
+ * network or of a model file, on random pictures; of every layer the fastest of all runs.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,8 +12,9 @@
 #include <string.h>
 
 struct setup {
-    int threads, batch, height, width, runs, training, lite, stages;
-    struct kernels kernels;
+    int threads, batch, height, width, runs, training, lite, stages, bf16;
+    const char *file;
+    struct kernels kernels, mixed;
     struct workers *workers;
     struct model *model;
     struct exec *exec;
@@ -39,8 +40,12 @@ static int open_all(struct setup *s)
     };
     int error;
     kernels_init(&s->kernels, cpu_level_detect());
+    s->mixed = s->kernels;
+    if (s->bf16 && !kernels_mix(&s->mixed, cpu_level_detect()))
+        return error_set(BPNET_EUNSUPPORTED, "this CPU has no BF16 arithmetic");
     if ((error = workers_open(&s->workers, (unsigned)s->threads)) < 0 ||
-        (error = model_build_graph(&s->model, &spec, 1)) < 0)
+        (error = s->file ? model_load(&s->model, s->file, NULL)
+                         : model_build_graph(&s->model, &spec, 1)) < 0)
         return error;
     const struct exec_options options = {
         .training = s->training,
@@ -48,6 +53,7 @@ static int open_all(struct setup *s)
         .h = s->height,
         .w = s->width,
         .kernels = &s->kernels,
+        .mixed = s->bf16 ? &s->mixed : NULL,
         .workers = s->workers,
     };
     return exec_open(&s->exec, s->model, &options);
@@ -80,21 +86,36 @@ static void print_row(const char *name, const char *op, double macs, double forw
            backward > 0 ? 2e-6 * macs / backward : 0);
 }
 
+enum { MAX_STEPS = 4096 };
+
+/* The fastest of all runs, step by step: what other programs do meanwhile costs it little. */
+static void note_best(const struct exec *e, bool first, int64_t best[MAX_STEPS][2])
+{
+    for (int k = 0; k < exec_n_steps(e) && k < MAX_STEPS; k++) {
+        const struct exec_time t = exec_step_time(e, k);
+        if (first || t.forward_ns < best[k][0])
+            best[k][0] = t.forward_ns;
+        if (first || t.backward_ns < best[k][1])
+            best[k][1] = t.backward_ns;
+    }
+}
+
 static int measure(struct setup *s)
 {
+    static int64_t best[MAX_STEPS][2];
     int error = BPNET_OK;
     for (int i = -2; i < s->runs && error == BPNET_OK; i++) {
-        if (i == 0)
-            exec_profile_start(s->exec);
+        exec_profile_start(s->exec);
         error = run(s);
+        if (i >= 0)
+            note_best(s->exec, i == 0, best);
     }
     double macs = 0, forward = 0, backward = 0;
     printf("%-32s %-9s %8s  %11s %7s  %11s %7s\n", "layer", "op", "MMAC", "forward", "GMAC/s",
            "backward", "GMAC/s");
-    for (int k = 0; k < exec_n_steps(s->exec); k++) {
+    for (int k = 0; k < exec_n_steps(s->exec) && k < MAX_STEPS; k++) {
         const struct exec_time t = exec_step_time(s->exec, k);
-        const double f = (double)t.forward_ns * 1e-6 / s->runs;
-        const double b = (double)t.backward_ns * 1e-6 / s->runs;
+        const double f = (double)best[k][0] * 1e-6, b = (double)best[k][1] * 1e-6;
         print_row(t.name, t.op, (double)t.macs, f, b);
         macs += (double)t.macs;
         forward += f;
@@ -119,9 +140,13 @@ int main(int argc, char **argv)
     } options[] = {
         {"--threads", &s.threads}, {"--batch", &s.batch},   {"--height", &s.height},
         {"--width", &s.width},     {"--runs", &s.runs},     {"--training", &s.training},
-        {"--lite", &s.lite},       {"--stages", &s.stages},
+        {"--lite", &s.lite},       {"--stages", &s.stages}, {"--bf16", &s.bf16},
     };
     for (int i = 1; i < argc; i += 2) {
+        if (strcmp(argv[i], "--model") == 0 && i + 1 < argc) {
+            s.file = argv[i + 1];
+            continue;
+        }
         size_t k = 0;
         while (k < sizeof options / sizeof options[0] && strcmp(argv[i], options[k].name) != 0)
             k++;
@@ -130,7 +155,8 @@ int main(int argc, char **argv)
         const long value = known ? strtol(argv[i + 1], &end, 10) : -1;
         if (!end || *end || value < 0 || value > 4096) {
             fprintf(stderr, "usage: bench-layers [--threads N] [--batch N] [--height N] [--width N]"
-                            " [--runs N] [--training 0|1] [--lite 0|1] [--stages N]\n");
+                            " [--runs N] [--training 0|1] [--lite 0|1] [--stages N] [--bf16 0|1]"
+                            " [--model FILE]\n");
             return 64;
         }
         *options[k].value = (int)value;

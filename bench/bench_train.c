@@ -1,6 +1,6 @@
 /*
- * Training throughput of the light network on random pictures: forward, losses, backward and Adam,
- * as bench/train_torch.py does it. bench/training runs both in turns.
+ * Training throughput of our networks on random pictures: forward, losses, backward and Adam, as
+ * bench/train_torch.py does it. bench/training runs both in turns.
  */
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -13,12 +13,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { WARM_UP = 3, MAX_STEPS = 1000 };
 
+/* By number: --model 0, 1, 2. */
+static const struct {
+    const char *name;
+    struct model_spec spec;
+} models[] = {
+    {"light", {.kind = MODEL_LIGHT, .stages = 2}},
+    {"lite", {.kind = MODEL_LITE, .stages = 3}},
+    {"full", {.kind = MODEL_FULL, .stages = 3}},
+};
+enum { N_MODELS = sizeof(models) / sizeof(models[0]) };
+
 struct setup {
-    int threads, batch, size, steps;
-    struct kernels kernels;
+    int threads, batch, size, steps, which, bf16;
+    struct kernels kernels, mixed;
     struct workers *workers;
     struct model *model;
     struct exec *exec;
@@ -67,15 +79,22 @@ static int make_batch(struct setup *s)
 
 static int open_all(struct setup *s)
 {
-    const struct model_spec model = {
-        .kind = MODEL_LIGHT,
+    struct model_spec model = {
+        .backbone = BACKBONE_VGG,
+        .backbone_layers = 19,
+        .backbone_batch_norm = true,
+        .n_stage1_kernels = 3,
+        .stage1_kernels = {3, 3, 3},
+        .n_stage_t_kernels = 5,
+        .stage_t_kernels = {7, 7, 7, 7, 7},
         .width_multiplier = 1,
-        .stages = 2,
         .heat_channels = 19,
         .paf_channels = 38,
         .head_bias = true,
         .initializer = INIT_HE,
     };
+    model.kind = models[s->which].spec.kind;
+    model.stages = models[s->which].spec.stages;
     const struct optimizer_spec adam = {
         .kind = OPTIMIZER_ADAM,
         .weight_default = 1,
@@ -86,6 +105,9 @@ static int open_all(struct setup *s)
     const struct loss_spec loss = {.focal = false};
     int error;
     kernels_init(&s->kernels, cpu_level_detect());
+    s->mixed = s->kernels;
+    if (s->bf16 && !kernels_mix(&s->mixed, cpu_level_detect()))
+        return error_set(BPNET_EUNSUPPORTED, "this CPU has no BF16 arithmetic");
     if ((error = workers_open(&s->workers, (unsigned)s->threads)) < 0 ||
         (error = model_build_graph(&s->model, &model, 1)) < 0)
         return error;
@@ -95,6 +117,7 @@ static int open_all(struct setup *s)
         .h = s->size,
         .w = s->size,
         .kernels = &s->kernels,
+        .mixed = s->bf16 ? &s->mixed : NULL,
         .workers = s->workers,
         .output_stage = -1,
     };
@@ -128,21 +151,33 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Seconds that processors spent for this process. */
+static double cpu_seconds(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
 static int measure(struct setup *s)
 {
-    static double rate[MAX_STEPS];
-    for (int i = 0; i < WARM_UP + s->steps; i++) {
+    static double rate[MAX_STEPS], cpu[MAX_STEPS];
+    const int warm_up = s->steps > WARM_UP ? WARM_UP : 1;
+    for (int i = 0; i < warm_up + s->steps; i++) {
         const int64_t start = clock_ns();
+        const double cpu_start = cpu_seconds();
         const int error = step(s, (uint64_t)i);
         if (error < 0)
             return error;
-        if (i >= WARM_UP)
-            rate[i - WARM_UP] = s->batch / clock_seconds_since(start);
+        if (i < warm_up)
+            continue;
+        rate[i - warm_up] = s->batch / clock_seconds_since(start);
+        cpu[i - warm_up] = s->batch / (cpu_seconds() - cpu_start);
     }
     qsort(rate, (size_t)s->steps, sizeof(rate[0]), compare);
-    printf("bpnet %s %s threads=%d batch=%d size=%d images/s %.2f %.2f %.2f\n", BPNET_VERSION,
-           cpu_level_name(s->kernels.level), s->threads, s->batch, s->size, rate[0],
-           rate[s->steps / 2], rate[s->steps - 1]);
+    qsort(cpu, (size_t)s->steps, sizeof(cpu[0]), compare);
+    printf("bpnet %s %s %s threads=%d batch=%d size=%d %s images/s %.2f %.2f %.2f cpu %.2f\n",
+           BPNET_VERSION, cpu_level_name(s->kernels.level), models[s->which].name, s->threads,
+           s->batch, s->size, s->bf16 ? "bf16" : "fp32", rate[0], rate[s->steps / 2],
+           rate[s->steps - 1], cpu[s->steps / 2]);
     return BPNET_OK;
 }
 
@@ -168,20 +203,20 @@ int main(int argc, char **argv)
         int *value;
         int most;
     } options[] = {
-        {"--threads", &s.threads, 256},
-        {"--batch", &s.batch, 256},
-        {"--size", &s.size, 2048},
-        {"--steps", &s.steps, MAX_STEPS},
+        {"--threads", &s.threads, 256},      {"--batch", &s.batch, 256},
+        {"--size", &s.size, 2048},           {"--steps", &s.steps, MAX_STEPS},
+        {"--model", &s.which, N_MODELS - 1}, {"--bf16", &s.bf16, 1},
     };
+    const size_t n_options = sizeof(options) / sizeof(options[0]);
     for (int i = 1; i < argc; i += 2) {
         size_t k = 0;
-        while (k < 4 && strcmp(argv[i], options[k].name) != 0)
+        while (k < n_options && strcmp(argv[i], options[k].name) != 0)
             k++;
         char *end = NULL;
-        const long value = k < 4 && i + 1 < argc ? strtol(argv[i + 1], &end, 10) : 0;
-        if (!end || *end || value < 1 || value > options[k].most) {
-            fprintf(stderr,
-                    "usage: bench-train [--threads N] [--batch N] [--size N] [--steps N]\n");
+        const long value = k < n_options && i + 1 < argc ? strtol(argv[i + 1], &end, 10) : 0;
+        if (!end || *end || value < (k < 4) || value > options[k].most) {
+            fprintf(stderr, "usage: bench-train [--threads N] [--batch N] [--size N] [--steps N] "
+                            "[--model 0|1|2: light, lite, full] [--bf16 0|1]\n");
             return 64;
         }
         *options[k].value = (int)value;

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""The light network's training step in PyTorch, for comparison with bpnet on the same machine.
+"""A training step of our networks in PyTorch, for comparison with bpnet on the same machine.
 
-Needs Debian's python3-torch. Run by bench/training, which gives it the best settings we found:
-channels-last, and a malloc that keeps its pages. Prints one line:
-    torch <version> threads=<n> batch=<n> size=<n> images/s <min> <median> <max>
+Needs PyTorch (Debian's python3-torch will do). Run by bench/training, which gives it the best
+settings we found: channels-last, and a malloc that keeps its pages. Prints one line:
+    torch <version> <model> threads=<n> batch=<n> size=<n> <fp32 or bf16> images/s <min> <median> <max> cpu <c>
+where <c> is the median of images per second of processor time.
 """
 import argparse
 import time
@@ -61,8 +62,54 @@ class Light(nn.Module):
         return h1, h2, p1, p2
 
 
+def conv_relu(ci, co, k):
+    return nn.Sequential(nn.Conv2d(ci, co, k, 1, k // 2), nn.ReLU(inplace=True))
+
+
+class Vgg(nn.Module):
+    """BpNetLiteModel and BpNetModel on the VGG-19 look-alike."""
+    ROWS = ((1, 64), (1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (1, 256), (1, 256), (2, 512),
+            (1, 512), (1, 256))
+
+    def __init__(self, full, stages=3):
+        super().__init__()
+        rows, ci = [], 3
+        for stride, co in self.ROWS:
+            rows.append(conv_norm(ci, co, 3, stride))
+            ci = co
+        self.features = nn.Sequential(*rows, conv_relu(256, 128, 3))
+        self.stages = nn.ModuleList()
+        for stage in range(stages):
+            kernels = (3, 3, 3) if stage == 0 else (7, 7, 7, 7, 7)
+            hidden = 512 if stage == 0 else 128
+            first = 128 if stage == 0 else 185
+
+            def trunk():
+                return nn.Sequential(*[conv_relu(first if i == 0 else 128, 128, k)
+                                       for i, k in enumerate(kernels)])
+
+            def head(channels):
+                return nn.Sequential(conv_relu(128, hidden, 1), nn.Conv2d(hidden, channels, 1))
+
+            heat, paf = trunk(), trunk() if full else nn.Identity()
+            self.stages.append(nn.ModuleList([heat, paf, head(19), head(38)]))
+        self.full = full
+
+    def forward(self, x):
+        f = self.features(x)
+        heats, pafs, x = [], [], f
+        for heat, paf, heat_head, paf_head in self.stages:
+            a = heat(x)
+            b = paf(x) if self.full else a
+            heats.append(heat_head(a))
+            pafs.append(paf_head(b))
+            x = torch.cat([f, heats[-1], pafs[-1]], 1)
+        return (*heats, *pafs)
+
+
 def main():
     ap = argparse.ArgumentParser()
+    ap.add_argument("--model", default="light", choices=("light", "lite", "full"))
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--batch", type=int, default=8)
     ap.add_argument("--size", type=int, default=256)
@@ -71,27 +118,32 @@ def main():
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
-    net = Light().to(memory_format=torch.channels_last)
+    net = (Light() if a.model == "light" else Vgg(a.model == "full")).to(memory_format=torch.channels_last)
     opt = torch.optim.Adam(net.parameters(), 1e-3)
     x = torch.randn(a.batch, 3, a.size, a.size).to(memory_format=torch.channels_last)
     s = a.size // 8
     heat, paf = torch.rand(a.batch, 19, s, s), torch.rand(a.batch, 38, s, s)
     mask = torch.ones(a.batch, 1, s, s)
-    times = []
-    for step in range(a.steps + 3):
-        start = time.perf_counter()
+    times, cpu_times = [], []
+    warm_up = 3 if a.steps > 3 else 1
+    for step in range(a.steps + warm_up):
+        start, cpu_start = time.perf_counter(), time.process_time()
         opt.zero_grad(set_to_none=True)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=a.bf16):
             out = net(x)
-        loss = sum(0.5 * ((o.float() - t) * mask).pow(2).sum() for o, t in zip(out, (heat, heat, paf, paf)))
+        loss = sum(0.5 * ((o.float() - (heat if o.shape[1] == 19 else paf)) * mask).pow(2).sum()
+                   for o in out)
         (loss / a.batch).backward()
         opt.step()
-        if step >= 3:
+        if step >= warm_up:
             times.append(time.perf_counter() - start)
+            cpu_times.append(time.process_time() - cpu_start)
     times.sort()
+    cpu_times.sort()
     rate = [a.batch / t for t in (times[-1], times[len(times) // 2], times[0])]
-    print("torch %s threads=%d batch=%d size=%d%s images/s %.2f %.2f %.2f" %
-          (torch.__version__, a.threads, a.batch, a.size, " bf16" if a.bf16 else "", *rate))
+    print("torch %s %s threads=%d batch=%d size=%d %s images/s %.2f %.2f %.2f cpu %.2f" %
+          (torch.__version__, a.model, a.threads, a.batch, a.size, "bf16" if a.bf16 else "fp32",
+           *rate, a.batch / cpu_times[len(cpu_times) // 2]))
 
 
 if __name__ == "__main__":
