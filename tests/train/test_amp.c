@@ -42,7 +42,7 @@ static struct training mixed_of(const struct training *t)
     return mixed;
 }
 
-/* 48 steps: both losses fall, and end within 5 % of each other. */
+/* 48 steps on 8 pictures: the losses end within 10 % of each other. */
 static void test_loss(void **state)
 {
     const struct training *t = *state;
@@ -52,7 +52,7 @@ static void test_loss(void **state)
     must(training_run(&half, &mixed, "mixed"));
     print_message("mean loss of the last epoch: %g, in mixed precision %g\n", single.loss,
                   half.loss);
-    assert_true(fabs(half.loss - single.loss) < 0.05 * single.loss);
+    assert_true(fabs(half.loss - single.loss) < 0.10 * single.loss);
     if (cpu_level_detect() >= CPU_AVX512BF16)
         assert_string_not_equal(half.hash, single.hash);
     else
