@@ -251,6 +251,17 @@ INLINE void grad_vector(const struct winograd_square *s, const float *map, int k
     }
 }
 
+/* Ask for what the next square to the right has and this one has not; it may lie outside. */
+INLINE void fetch_next(const struct winograd_square *s, const float *map, int k, int size)
+{
+    const uintptr_t first = (uintptr_t)(map + k) + (uintptr_t)(s->origin * (ptrdiff_t)sizeof *map);
+    for (int y = 0; y < size; y++)
+        for (int x = size; x < size + WINOGRAD_TILE; x++) {
+            const ptrdiff_t offset = (y * s->row + x * s->pixel) * (ptrdiff_t)sizeof *map;
+            __builtin_prefetch((const void *)(first + (uintptr_t)offset));
+        }
+}
+
 #if CONV_SLOT == 2
 
 /* The points of two squares, slot by slot; `b` is NULL when there is one. */
@@ -269,9 +280,10 @@ static void winograd_x(const struct winograd_square *s, int n, const float *map,
 {
     _Alignas(64) float a[WINOGRAD_POINTS * LANES], b[WINOGRAD_POINTS * LANES];
     for (int k = 0; k < channels; k += LANES) {
-        patch_vector(&s[0], map, k, channels, a, LANES, false);
-        if (n > 1)
-            patch_vector(&s[1], map, k, channels, b, LANES, false);
+        for (int i = 0; i < n; i++) {
+            fetch_next(&s[i], map, k, WINOGRAD_PATCH);
+            patch_vector(&s[i], map, k, channels, i == 0 ? a : b, LANES, false);
+        }
         pair_points(a, n > 1 ? b : NULL, out + k, point);
     }
 }
@@ -281,9 +293,10 @@ static void winograd_dy(const struct winograd_square *s, int n, const float *map
 {
     _Alignas(64) float a[WINOGRAD_POINTS * LANES], b[WINOGRAD_POINTS * LANES];
     for (int k = 0; k < channels; k += LANES) {
-        grad_vector(&s[0], map, k, channels, a, LANES);
-        if (n > 1)
-            grad_vector(&s[1], map, k, channels, b, LANES);
+        for (int i = 0; i < n; i++) {
+            fetch_next(&s[i], map, k, WINOGRAD_TILE);
+            grad_vector(&s[i], map, k, channels, i == 0 ? a : b, LANES);
+        }
         pair_points(a, n > 1 ? b : NULL, out + k, point);
     }
 }
@@ -294,7 +307,11 @@ static void winograd_x(const struct winograd_square *square, int n, const float 
                        float *out, ptrdiff_t point)
 {
     (void)n; /* 1 */
-    winograd_patch(square, map, channels, out, point);
+    const struct winograd_square s = *square;
+    for (int k = 0; k < channels; k += LANES) {
+        fetch_next(&s, map, k, WINOGRAD_PATCH);
+        patch_vector(&s, map, k, channels, out + k, point, false);
+    }
 }
 
 static void winograd_dy(const struct winograd_square *square, int n, const float *map, int channels,
@@ -302,8 +319,10 @@ static void winograd_dy(const struct winograd_square *square, int n, const float
 {
     (void)n; /* 1 */
     const struct winograd_square s = *square;
-    for (int k = 0; k < channels; k += LANES)
+    for (int k = 0; k < channels; k += LANES) {
+        fetch_next(&s, map, k, WINOGRAD_TILE);
         grad_vector(&s, map, k, channels, out + k, point);
+    }
 }
 
 #endif
