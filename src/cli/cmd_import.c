@@ -74,6 +74,7 @@ static int run_import(struct run *run, const void *a)
         .offset = (float)args->offset,
         .heat = args->heat,
         .paf = args->paf,
+        .key = run->key,
         .colour = strcmp(args->colour, "bgr") == 0   ? COLOUR_BGR
                   : strcmp(args->colour, "rgb") == 0 ? COLOUR_RGB
                                                      : COLOUR_UNSAID,

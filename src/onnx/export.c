@@ -13,10 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The reference's names (spec 12.1, 12.3). */
-static const char input_name[] = "input_1:0", heat_name[] = "heatmap_out/BiasAdd:0";
-static const char paf_name[] = "paf_out/BiasAdd:0";
-static const char enlarged_paf_name[] = "conv2d_transpose_1/BiasAdd:0";
+static const char input_name[] = ONNX_INPUT_NAME, heat_name[] = ONNX_HEAT_NAME;
+static const char paf_name[] = ONNX_PAF_NAME, enlarged_paf_name[] = ONNX_ENLARGED_PAF_NAME;
 
 void onnx_value_name(char out[ONNX_VALUE_SIZE], const struct node *n)
 {
@@ -54,7 +52,7 @@ static void find_needed(struct exporter *x)
             x->needed[export_node(x, i)->inputs[k]] = true;
 }
 
-/* A batch norm is folded into a convolution that nobody else reads. */
+/* A batch norm is folded into a convolution that nobody else reads, and so are those behind it. */
 static int find_folded(struct exporter *x)
 {
     const int n_nodes = x->m->graph.n_nodes;
@@ -71,8 +69,8 @@ static int find_folded(struct exporter *x)
     for (int i = 0; i < n_nodes; i++) {
         const struct node *n = export_node(x, i);
         const int from = n->op == OP_NORM && x->needed[i] ? n->inputs[0] : -1;
-        if (from < 0 || export_node(x, from)->op != OP_CONV || n_readers[from] != 1 ||
-            x->options->keep_norms)
+        if (from < 0 || n_readers[from] != 1 || x->options->keep_norms ||
+            (export_node(x, from)->op != OP_CONV && !x->folded[from]))
             continue;
         x->norm[from] = i;
         x->folded[i] = true;
@@ -367,6 +365,9 @@ static int check_options(const struct onnx_export_options *o)
         (o->h == 0) != (o->w == 0))
         return error_set(BPNET_EUSAGE, "an ONNX file for batches of %lld of %d x %d",
                          (long long)o->batch, o->h, o->w);
+    if (o->ranges && o->keep_norms)
+        return error_set(BPNET_EUSAGE,
+                         "batch norms of an 8-bit network are part of its convolutions");
     if (o->paf_upsample < 0 || o->paf_upsample > ONNX_MAX_UPSAMPLE)
         return error_set(BPNET_EUSAGE, "PAFs enlarged %d times; expected 1 to %d", o->paf_upsample,
                          ONNX_MAX_UPSAMPLE);
@@ -382,7 +383,7 @@ int onnx_export(const struct model *m, const struct onnx_export_options *options
     int err = check_options(options);
     if (err == 0 && (err = onnx_writer_open(&x.w, "bpnet")) == 0)
         err = build(&x);
-    err = err < 0 ? error_prefix(err, "%s", path) : onnx_writer_save(x.w, path);
+    err = err < 0 ? error_prefix(err, "%s", path) : onnx_writer_save(x.w, path, options->key);
     onnx_writer_close(x.w);
     free(x.needed);
     free(x.folded);

@@ -57,15 +57,23 @@ struct onnx_export_options {
     int paf_upsample;                 /* spec 12.3: PAFs enlarged so many times; 0: no such layer */
     const char *licence;              /* for the file's metadata; NULL: nothing is said */
     const struct onnx_ranges *ranges; /* NULL: all in float */
+    struct seal_key *key;             /* seals the file (io/seal.h); NULL: plain */
 };
 
 enum { ONNX_MAX_UPSAMPLE = 32, ONNX_VALUE_SIZE = GRAPH_NAME_SIZE + 8 };
 
 /*
  * Write the file, atomically. BPNET_EUNSUPPORTED when the network has no heatmaps and PAFs,
- * BPNET_EUSAGE when ranges name what the network does not have.
+ * BPNET_EUSAGE when ranges name what the network does not have
+ * or batch norms are to be kept beside them.
  */
 int onnx_export(const struct model *m, const struct onnx_export_options *options, const char *path);
+
+/* Names of the file's input and outputs (spec 12.1, 12.3). */
+#define ONNX_INPUT_NAME        "input_1:0"
+#define ONNX_HEAT_NAME         "heatmap_out/BiasAdd:0"
+#define ONNX_PAF_NAME          "paf_out/BiasAdd:0"
+#define ONNX_ENLARGED_PAF_NAME "conv2d_transpose_1/BiasAdd:0"
 
 /* The name of the value that holds a node's map. */
 void onnx_value_name(char out[ONNX_VALUE_SIZE], const struct node *n);

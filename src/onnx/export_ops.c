@@ -170,7 +170,9 @@ static void begin_window(struct exporter *x, const struct node *n, const char *o
 static int export_conv(struct exporter *x, int index)
 {
     const struct node *n = export_node(x, index);
-    const int made = x->norm[index] >= 0 ? x->norm[index] : index;
+    int made = index;
+    while (x->norm[made] >= 0)
+        made = x->norm[made];
     char kernel[ONNX_TEXT_SIZE], bias[ONNX_TEXT_SIZE];
     const int err = export_weights(x, index, kernel, bias);
     if (err < 0)

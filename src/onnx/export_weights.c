@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A convolution's real weights (KH, KW, CI, CO), norm folded in. */
+/* A convolution's real weights (KH, KW, CI, CO), norms folded in. */
 struct folded {
     const struct param *kernel;
     size_t taps, in, out; /* KH * KW, CI of a group, CO */
@@ -19,6 +19,18 @@ static void folded_free(struct folded *f)
 {
     free(f->w);
     free(f->bias);
+}
+
+/* The norms behind the convolution, in order; `scale` has room for a value per channel. */
+static void fold_norms(struct folded *f, const struct exporter *x, int index, float *scale)
+{
+    for (int k = x->norm[index]; k >= 0; k = x->norm[k]) {
+        const struct node *norm = export_node(x, k);
+        fold_scale(x->m, norm, scale);
+        for (size_t i = 0; i < f->kernel->count; i++)
+            f->w[i] *= scale[i % f->out];
+        fold_bias(x->m, norm, f->bias, scale, f->bias);
+    }
 }
 
 static int fold(struct folded *f, const struct exporter *x, int index)
@@ -35,20 +47,17 @@ static int fold(struct folded *f, const struct exporter *x, int index)
                          .has_bias = n->bias || x->norm[index] >= 0};
     f->w = malloc(p->count * sizeof(*f->w));
     f->bias = calloc(f->out, sizeof(*f->bias));
-    if (!f->w || !f->bias) {
+    float *scale = malloc(f->out * sizeof(*scale));
+    if (!f->w || !f->bias || !scale) {
         folded_free(f);
+        free(scale);
         return error_set(BPNET_ENOMEM, "no memory for the weights of '%s'", n->name);
     }
     memcpy(f->w, m->params.value + p->offset, p->count * sizeof(*f->w));
-    if (x->norm[index] >= 0) {
-        const struct node *norm = export_node(x, x->norm[index]);
-        fold_scale(m, norm, f->bias);
-        for (size_t i = 0; i < p->count; i++)
-            f->w[i] *= f->bias[i % f->out];
-        fold_bias(m, norm, own, f->bias, f->bias);
-    } else if (own) {
+    if (own)
         memcpy(f->bias, own, f->out * sizeof(*f->bias));
-    }
+    fold_norms(f, x, index, scale);
+    free(scale);
     return BPNET_OK;
 }
 

@@ -14,9 +14,9 @@ struct exporter {
     int height, width; /* the size it is meant for */
     int heat, paf;     /* the nodes that come out */
     bool *needed;      /* per node, as the following */
-    int *norm;         /* of a convolution: the batch norm that is folded into it, or -1 */
-    bool *folded;      /* this batch norm */
-    int (*hw)[2];      /* size of the map for h x w */
+    int *norm; /* of a convolution, or a batch norm folded into one: the norm folded next, or -1 */
+    bool *folded;                  /* this batch norm */
+    int (*hw)[2];                  /* size of the map for h x w */
     char (*value)[ONNX_TEXT_SIZE]; /* the value that readers of the node's map are to read */
 };
 

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes that constants of our own may take, beyond so many times the file's size. */
-static const size_t spare_constants = (size_t)16 << 20;
-enum { CONSTANTS_FACTOR = 32 };
+/* Bytes that constants of our own may take, and as many again the parameters of our nodes, beyond
+ * so many times the file's size. */
+static const size_t spare_memory = (size_t)16 << 20;
+enum { MEMORY_FACTOR = 32 };
 
 static const struct importer_row {
     const char *type;
@@ -157,7 +158,8 @@ static int import_file(struct model **out, const struct onnx_file *file,
     struct importer im = {.file = file,
                           .options = options,
                           .scale = {1.0F, 1.0F, 1.0F},
-                          .derived_left = spare_constants + CONSTANTS_FACTOR * file->size};
+                          .derived_left = spare_memory + MEMORY_FACTOR * file->size,
+                          .weights_left = spare_memory + MEMORY_FACTOR * file->size};
     int err = BPNET_OK;
     im.model = calloc(1, sizeof *im.model);
     if (im.model)
@@ -196,7 +198,7 @@ int onnx_import(struct model **out, const char *path, const struct onnx_import_o
 {
     struct onnx_file file;
     *out = NULL;
-    int err = onnx_file_open(&file, path);
+    int err = onnx_file_open(&file, path, options->key);
     if (err == BPNET_OK)
         err = import_file(out, &file, options);
     onnx_file_close(&file);

@@ -18,6 +18,7 @@ struct onnx_import_options {
     enum colour_order colour;
     float scale, offset;    /* the network wants x / scale - offset of pixels x; 0 scale: ask */
     const char *heat, *paf; /* names of outputs */
+    struct seal_key *key;   /* of a sealed file */
 };
 
 /*

@@ -43,9 +43,10 @@ static int add_prelu(struct importer *im, const struct value *v, const double *s
     if (node < 0)
         return node;
     const int channels = channels_of(im, v);
-    float *w = node_weights(im, node, PARAM_SLOPE, (size_t)channels);
-    if (!w)
-        return BPNET_ENOMEM;
+    float *w;
+    const int err = node_weights(&w, im, node, PARAM_SLOPE, (size_t)channels);
+    if (err < 0)
+        return err;
     for (int c = 0; c < channels; c++)
         w[c] = (float)slopes[each ? c : 0];
     return define_map(im, node, v);
@@ -113,10 +114,10 @@ static int add_scale(struct importer *im, int input, double scale, double shift,
     const int node = node_add(im, &n, suffix);
     if (node < 0)
         return node;
-    float *w = node_weights(im, node, PARAM_KERNEL, (size_t)channels);
-    float *b = node_weights(im, node, PARAM_BIAS, (size_t)channels);
-    if (!w || !b)
-        return BPNET_ENOMEM;
+    float *w, *b;
+    int err = node_weights(&w, im, node, PARAM_KERNEL, (size_t)channels);
+    if (err < 0 || (err = node_weights(&b, im, node, PARAM_BIAS, (size_t)channels)) < 0)
+        return err;
     for (int c = 0; c < channels; c++) {
         w[c] = (float)scale;
         b[c] = (float)shift;

@@ -132,9 +132,10 @@ static int take_kernel(struct importer *im, const struct onnx_tensor *t, int nod
     const struct node *n = &im->graph->nodes[node];
     const size_t outputs = (size_t)t->dims[0], inputs = (size_t)t->dims[1];
     const size_t k = (size_t)n->kernel;
-    float *w = node_weights(im, node, PARAM_KERNEL, k * k * inputs * outputs);
-    if (!w)
-        return BPNET_ENOMEM;
+    float *w;
+    const int err = node_weights(&w, im, node, PARAM_KERNEL, k * k * inputs * outputs);
+    if (err < 0)
+        return err;
     size_t from = 0;
     for (size_t o = 0; o < outputs; o++)
         for (size_t i = 0; i < inputs; i++)
@@ -154,9 +155,10 @@ static int take_vector(struct importer *im, const struct onnx_tensor *t, int nod
     if (t->n != channels)
         return import_error(im, BPNET_EFORMAT, "%zu numbers as its %s, expected %zu", t->n, what,
                             channels);
-    float *out = node_weights(im, node, role, channels);
-    if (!out)
-        return BPNET_ENOMEM;
+    float *out;
+    const int err = node_weights(&out, im, node, role, channels);
+    if (err < 0)
+        return err;
     for (size_t c = 0; c < channels; c++)
         out[c] = (float)onnx_number(t, c);
     return BPNET_OK;

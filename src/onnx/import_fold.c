@@ -197,24 +197,55 @@ static const struct {
 } functions[] = {{"Add", add},    {"Sub", subtract}, {"Mul", multiply}, {"Div", divide},
                  {"Mod", modulo}, {"Max", larger},   {"Min", smaller}};
 
-/* Of equal shapes, or one of them a single number. Whole numbers stay exact up to 2^53. */
+/* The size of two constants together: sizes are aligned at the last one, and 1 is repeated. */
+static int broadcast(const struct importer *im, const struct onnx_tensor *x,
+                     const struct onnx_tensor *y, int64_t dims[ONNX_TENSOR_DIMS], int *n_dims)
+{
+    *n_dims = x->n_dims > y->n_dims ? x->n_dims : y->n_dims;
+    for (int d = 0; d < *n_dims; d++) {
+        const int of_x = d - (*n_dims - x->n_dims), of_y = d - (*n_dims - y->n_dims);
+        const int64_t a = of_x < 0 ? 1 : x->dims[of_x], b = of_y < 0 ? 1 : y->dims[of_y];
+        if (a != b && a != 1 && b != 1)
+            return import_error(im, BPNET_EFORMAT, "constants of %lld and %lld numbers",
+                                (long long)a, (long long)b);
+        dims[d] = a == 1 ? b : a;
+    }
+    return BPNET_OK;
+}
+
+/* Where the element at `index` of a tensor of this size is in t, which is repeated to that size. */
+static size_t repeated(const struct onnx_tensor *t, const int64_t *dims, int n_dims, size_t index)
+{
+    size_t at = 0, step = 1;
+    for (int d = n_dims - 1; d >= 0; d--) {
+        const int own = d - (n_dims - t->n_dims);
+        const size_t i = index % (size_t)dims[d];
+        index /= (size_t)dims[d];
+        if (own >= 0 && t->dims[own] != 1) {
+            at += i * step;
+            step *= (size_t)t->dims[own];
+        }
+    }
+    return at;
+}
+
+/* Whole numbers stay exact up to 2^53. */
 int fold_arithmetic(struct importer *im, const struct value *a, const struct value *b)
 {
     const struct onnx_tensor *x = a->tensor, *y = b->tensor;
-    const struct onnx_tensor *like = x->n >= y->n ? x : y;
     const bool integral = x->integral && y->integral;
     size_t k = 0;
     struct onnx_tensor *t;
+    int64_t dims[ONNX_TENSOR_DIMS];
+    int n_dims, err;
     while (strcmp(functions[k].type, im->op->type) != 0)
         k++; /* it is one of these */
-    if (x->n != y->n && x->n != 1 && y->n != 1)
-        return import_error(im, BPNET_EUNSUPPORTED, "constants of %zu and %zu numbers", x->n, y->n);
-    const int err = derive(im, &t, like->dims, like->n_dims, integral);
-    if (err < 0)
+    if ((err = broadcast(im, x, y, dims, &n_dims)) < 0 ||
+        (err = derive(im, &t, dims, n_dims, integral)) < 0)
         return err;
     for (size_t i = 0; i < t->n; i++) {
-        const double q = onnx_number(y, y->n == 1 ? 0 : i);
-        double r = functions[k].of(onnx_number(x, x->n == 1 ? 0 : i), q);
+        const double p = onnx_number(x, repeated(x, dims, n_dims, i));
+        double r = functions[k].of(p, onnx_number(y, repeated(y, dims, n_dims, i)));
         r = integral && functions[k].of == divide ? trunc(r) : r;
         if (integral && !(fabs(r) < 9e15))
             return import_error(im, BPNET_EFORMAT, "whole numbers that are too large");

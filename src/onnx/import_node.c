@@ -86,14 +86,18 @@ int node_add(struct importer *im, const struct node *n, const char *suffix)
     return index;
 }
 
-float *node_weights(struct importer *im, int node, enum param_role role, size_t n)
+int node_weights(float **out, struct importer *im, int node, enum param_role role, size_t n)
 {
     struct weights *w = &im->weights[node];
+    if (n > im->weights_left / sizeof(float))
+        return import_error(im, BPNET_ELIMIT,
+                            "the weights it makes are too large for a file of this size");
+    im->weights_left -= n * sizeof(float);
     w->data[role] = calloc(n, sizeof(float));
     w->n[role] = n;
-    if (!w->data[role])
-        error_set(BPNET_ENOMEM, "%s: no memory for %zu weights", im->file->path, n);
-    return w->data[role];
+    *out = w->data[role];
+    return *out ? BPNET_OK
+                : error_set(BPNET_ENOMEM, "%s: no memory for %zu weights", im->file->path, n);
 }
 
 /* ---- reading ----------------------------------------------------------------------------- */
@@ -134,9 +138,10 @@ static int reorder_input(struct importer *im)
     const int node = depthwise_like(im, 0, 3, 1, "_rgb_to_bgr");
     if (node < 0)
         return node;
-    float *w = node_weights(im, node, PARAM_KERNEL, 9);
-    if (!w)
-        return BPNET_ENOMEM;
+    float *w;
+    const int err = node_weights(&w, im, node, PARAM_KERNEL, 9);
+    if (err < 0)
+        return err;
     for (int c = 0; c < 3; c++)
         w[c * 3 + (2 - c)] = 1.0F;
     return im->reordered = node;
@@ -173,9 +178,10 @@ int node_channels(struct importer *im, int whole, int first, int channels, const
     const int node = node_add(im, &n, suffix);
     if (node < 0)
         return node;
-    float *w = node_weights(im, node, PARAM_KERNEL, (size_t)inputs * (size_t)channels);
-    if (!w)
-        return BPNET_ENOMEM;
+    float *w;
+    const int err = node_weights(&w, im, node, PARAM_KERNEL, (size_t)inputs * (size_t)channels);
+    if (err < 0)
+        return err;
     for (int c = 0; c < channels; c++)
         w[(first + c) * channels + c] = 1.0F;
     return node;
@@ -206,8 +212,10 @@ static int fold_affine(struct importer *im, int node, const double *scale, const
     const size_t channels = (size_t)n->channels;
     for (size_t i = 0; i < w->n[PARAM_KERNEL]; i++)
         w->data[PARAM_KERNEL][i] = (float)((double)w->data[PARAM_KERNEL][i] * scale[i % channels]);
-    if (!n->bias && !node_weights(im, node, PARAM_BIAS, channels))
-        return BPNET_ENOMEM;
+    float *unused;
+    const int err = n->bias ? BPNET_OK : node_weights(&unused, im, node, PARAM_BIAS, channels);
+    if (err < 0)
+        return err;
     n->bias = true;
     for (size_t c = 0; c < channels; c++)
         w->data[PARAM_BIAS][c] = (float)((double)w->data[PARAM_BIAS][c] * scale[c] + shift[c]);
@@ -220,10 +228,10 @@ static int add_affine(struct importer *im, int input, const double *scale, const
     const int node = depthwise_like(im, input, channels, channels, "_scale");
     if (node < 0)
         return node;
-    float *w = node_weights(im, node, PARAM_KERNEL, (size_t)channels);
-    float *b = node_weights(im, node, PARAM_BIAS, (size_t)channels);
-    if (!w || !b)
-        return BPNET_ENOMEM;
+    float *w, *b;
+    int err = node_weights(&w, im, node, PARAM_KERNEL, (size_t)channels);
+    if (err < 0 || (err = node_weights(&b, im, node, PARAM_BIAS, (size_t)channels)) < 0)
+        return err;
     for (int c = 0; c < channels; c++) {
         w[c] = (float)scale[c];
         b[c] = (float)shift[c];

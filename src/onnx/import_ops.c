@@ -333,8 +333,31 @@ int import_reshape(struct importer *im)
 int import_quantize(struct importer *im)
 {
     struct value *v;
-    const int err = op_map(im, 0, &v);
-    return err < 0 ? err : define_alias(im, v);
+    int err = op_map(im, 0, &v);
+    if (err == BPNET_OK && (err = define_alias(im, v)) == BPNET_OK)
+        value_find(im, im->op->outputs[0])->steps = true;
+    return err;
+}
+
+/* Of a map: of one that was rounded, or of pixels that are a rounded picture. */
+static int dequantize_map(struct importer *im, struct value *v, const struct onnx_tensor *s,
+                          const struct onnx_tensor *zero)
+{
+    const int channels = im->graph->nodes[v->node].channels;
+    double scale[GRAPH_MAX_CHANNELS], shift[GRAPH_MAX_CHANNELS];
+    if (v->steps) {
+        const int err = define_alias(im, v);
+        if (err == BPNET_OK)
+            value_find(im, im->op->outputs[0])->steps = false;
+        return err;
+    }
+    if (s->n != 1 || (zero && (zero->n != 1 || !zero->integral)))
+        return import_error(im, BPNET_EUNSUPPORTED, "a map with more than one scale");
+    for (int c = 0; c < channels; c++) {
+        scale[c] = onnx_number(s, 0);
+        shift[c] = zero ? -scale[c] * (double)onnx_integer(zero, 0) : 0.0;
+    }
+    return node_affine(im, v, scale, shift);
 }
 
 /* Scale and zero are one number each, or one for each slice along an axis. */
@@ -368,11 +391,11 @@ int import_dequantize(struct importer *im)
     struct value *v = op_value(im, 0);
     const struct onnx_tensor *scale, *zero = NULL;
     int err;
-    if (v && v->kind == VALUE_MAP)
-        return define_alias(im, v);
     if ((err = op_constant(im, 1, &scale)) < 0 ||
         (op_value(im, 2) && (err = op_constant(im, 2, &zero)) < 0))
         return err;
+    if (v && v->kind == VALUE_MAP)
+        return dequantize_map(im, v, scale, zero);
     const struct onnx_tensor *q;
     return (err = op_constant(im, 0, &q)) < 0 ? err : dequantize(im, q, scale, zero);
 }

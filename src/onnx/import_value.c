@@ -156,8 +156,10 @@ int define_map(struct importer *im, int node, const struct value *like)
 {
     if (node < 0)
         return node;
-    const struct value v = {
-        .kind = VALUE_MAP, .node = node, .channels_last = like && like->channels_last};
+    const struct value v = {.kind = VALUE_MAP,
+                            .node = node,
+                            .channels_last = like && like->channels_last,
+                            .steps = like && like->steps};
     return define(im, &v);
 }
 

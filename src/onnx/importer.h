@@ -22,9 +22,10 @@ struct value {
 
     int node; /* map: of our graph */
     bool channels_last;
-    bool shared;              /* the node is read by others than this value's readers */
-    int pad[4];               /* zeros around it: top, left, bottom, right; its readers add them */
-    bool pad_measured;        /* they follow from the size of the input */
+    bool shared;       /* the node is read by others than this value's readers */
+    int pad[4];        /* zeros around it: top, left, bottom, right; its readers add them */
+    bool pad_measured; /* they follow from the size of the input */
+    bool steps; /* what QuantizeLinear makes: the numbers themselves, until they are given back */
     float scale[3], shift[3]; /* of the input only: x * scale + shift is meant */
 };
 
@@ -53,6 +54,7 @@ struct importer {
 
     struct derived *derived; /* constants that were worked out */
     size_t derived_left;     /* bytes that may still be */
+    size_t weights_left;     /* and of parameters of our nodes */
 
     bool bgr;         /* the file's first channel is blue */
     bool input_fixed; /* somebody has read the input, with scale and shift */
@@ -105,8 +107,8 @@ int node_room(struct importer *im);
 
 /* Add a node named after the current operator's output and `suffix`; its index, or an error. */
 int node_add(struct importer *im, const struct node *n, const char *suffix);
-/* Memory for a parameter of a node, zero; NULL with the error set. */
-float *node_weights(struct importer *im, int node, enum param_role role, size_t n);
+/* Memory for a parameter of a node, zero, bounded in sum. */
+int node_weights(float **out, struct importer *im, int node, enum param_role role, size_t n);
 
 /* The node that makes a map, for a reader to whom channels come in the file's order. */
 int node_of(struct importer *im, const struct value *v);

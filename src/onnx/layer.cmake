@@ -1,4 +1,4 @@
-# proto/onnx.proto becomes "onnx.pb-c.h" and its code, as in io: one reader and one writer include it.
+# proto/onnx.proto becomes "onnx.pb-c.h" and its code, as in io: the readers and the writer include it.
 set(generated ${CMAKE_CURRENT_BINARY_DIR}/proto)
 file(MAKE_DIRECTORY ${generated})
 set(proto ${CMAKE_CURRENT_SOURCE_DIR}/onnx/proto/onnx.proto)

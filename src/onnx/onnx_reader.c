@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "io/file.h"
+#include "onnx/onnx_wire.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -369,7 +370,10 @@ static int unpack(struct onnx_file *f, const uint8_t *bytes, size_t size)
     if (budget->exceeded)
         return error_set(BPNET_ELIMIT, "%s: would take more than %d times its size of memory",
                          f->path, ONNX_MEMORY_FACTOR);
-    return error_set(BPNET_EFORMAT, "%s: not an ONNX file, or damaged", f->path);
+    size_t offset = 0;
+    const char *fault = onnx_wire_fault(bytes, size, &offset);
+    return error_set(BPNET_EFORMAT, "%s: not an ONNX file, or damaged: %s at byte %zu of %zu",
+                     f->path, fault ? fault : "a field that makes no sense", offset, size);
 }
 
 int onnx_file_open_memory(struct onnx_file *f, const uint8_t *bytes, size_t size, const char *name)
@@ -398,11 +402,11 @@ done:
     return err;
 }
 
-int onnx_file_open(struct onnx_file *f, const char *path)
+int onnx_file_open(struct onnx_file *f, const char *path, struct seal_key *key)
 {
     struct file_view view;
     *f = (struct onnx_file){0};
-    int err = file_view_open(&view, path, max_file);
+    int err = seal_view_open(&view, path, max_file, key);
     if (err < 0)
         return err;
     err = onnx_file_open_memory(f, view.bytes, view.size, path);

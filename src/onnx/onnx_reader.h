@@ -9,6 +9,8 @@
 #ifndef ONNX_ONNX_READER_H
 #define ONNX_ONNX_READER_H
 
+#include "io/seal.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -78,8 +80,9 @@ struct onnx_file {
     struct onnx_store *store;
 };
 
-/* BPNET_EFORMAT for what is no ONNX file, BPNET_EUNSUPPORTED for weights in other files. */
-int onnx_file_open(struct onnx_file *f, const char *path);
+/* BPNET_EFORMAT for what is no ONNX file, BPNET_EUNSUPPORTED for weights in other files; a sealed
+ * file is opened with `key` (io/seal.h), which may be NULL. */
+int onnx_file_open(struct onnx_file *f, const char *path, struct seal_key *key);
 int onnx_file_open_memory(struct onnx_file *f, const uint8_t *bytes, size_t size, const char *name);
 void onnx_file_close(struct onnx_file *f); /* a zeroed one is allowed */
 

@@ -295,26 +295,50 @@ void onnx_graph_output(struct onnx_writer *w, const char *name, enum onnx_type t
 struct sink {
     ProtobufCBuffer base; /* the first: protobuf-c passes it back */
     struct outfile *file;
+    struct seal_writer *seal; /* or NULL */
+    int err;
 };
 
 static void to_file(ProtobufCBuffer *buffer, size_t n, const uint8_t *bytes)
 {
-    /* A failure is remembered by the file and told when it is committed. */
-    outfile_write(((struct sink *)(void *)buffer)->file, bytes, n);
+    struct sink *s = (struct sink *)(void *)buffer;
+    if (s->seal && s->err == BPNET_OK)
+        s->err = seal_writer_put(s->seal, bytes, n);
+    else if (!s->seal) /* a failure is remembered by the file and told when it is committed */
+        outfile_write(s->file, bytes, n);
 }
 
-int onnx_writer_save(struct onnx_writer *w, const char *path)
+static int pack_sealed(struct onnx_writer *w, struct sink *sink, size_t size, struct seal_key *key)
+{
+    int err = seal_writer_open(&sink->seal, sink->file, size, key);
+    if (err == BPNET_OK) {
+        onnx__model_proto__pack_to_buffer(&w->model, &sink->base);
+        err = sink->err < 0 ? sink->err : seal_writer_end(sink->seal);
+    }
+    seal_writer_close(sink->seal);
+    return err;
+}
+
+int onnx_writer_save(struct onnx_writer *w, const char *path, struct seal_key *key)
 {
     struct outfile file;
     if (w->failed)
         return error_set(BPNET_ENOMEM, "%s: no memory for an ONNX model", path);
-    if (onnx__model_proto__get_packed_size(&w->model) > INT32_MAX)
+    const size_t size = onnx__model_proto__get_packed_size(&w->model);
+    if (size > INT32_MAX)
         return error_set(BPNET_ELIMIT,
                          "%s: the network is larger than the 2 GiB an ONNX file holds", path);
-    const int err = outfile_open(&file, path);
+    int err = outfile_open(&file, path);
     if (err < 0)
         return err;
-    struct sink sink = {{to_file}, &file};
-    onnx__model_proto__pack_to_buffer(&w->model, &sink.base);
+    struct sink sink = {.base = {to_file}, .file = &file};
+    if (key)
+        err = pack_sealed(w, &sink, size, key);
+    else
+        onnx__model_proto__pack_to_buffer(&w->model, &sink.base);
+    if (err < 0) {
+        outfile_abort(&file);
+        return err;
+    }
     return outfile_commit(&file);
 }

@@ -7,6 +7,8 @@
 #ifndef ONNX_ONNX_WRITER_H
 #define ONNX_ONNX_WRITER_H
 
+#include "io/seal.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -58,7 +60,8 @@ void onnx_graph_output(struct onnx_writer *w, const char *name, enum onnx_type t
                        const struct onnx_dim *dims, size_t n_dims);
 void onnx_metadata(struct onnx_writer *w, const char *key, const char *value);
 
-/* Write the file, atomically. BPNET_ELIMIT beyond the 2 GiB that a protobuf message may have. */
-int onnx_writer_save(struct onnx_writer *w, const char *path);
+/* Write the file, atomically; sealed unless `key` is NULL. BPNET_ELIMIT beyond the 2 GiB that a
+ * protobuf message may have. */
+int onnx_writer_save(struct onnx_writer *w, const char *path, struct seal_key *key);
 
 #endif

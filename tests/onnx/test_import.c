@@ -10,6 +10,7 @@
 #include "nn/runs.h"
 #include "onnx/export.h"
 #include "onnx/import.h"
+#include "onnx/onnx_wire.h"
 
 #include <unistd.h>
 
@@ -102,11 +103,12 @@ static const struct fixture {
     bool bgr;
     double limit; /* of the largest value */
 } fixtures[] = {
-    {"conv", 12, 16, true, 1e-5},   {"act", 12, 16, false, 1e-5},
-    {"pool", 11, 15, false, 1e-5},  {"join", 12, 16, false, 1e-5},
-    {"resize", 5, 6, false, 1e-5},  {"upsample", 5, 6, false, 1e-5},
-    {"last", 12, 16, true, 1e-5},   {"sizes", 8, 12, false, 1e-5},
-    {"types", 12, 16, false, 2e-5}, {"rounded", 12, 16, false, 0.03},
+    {"conv", 12, 16, true, 1e-5},    {"act", 12, 16, false, 1e-5},
+    {"pool", 11, 15, false, 1e-5},   {"join", 12, 16, false, 1e-5},
+    {"resize", 5, 6, false, 1e-5},   {"upsample", 5, 6, false, 1e-5},
+    {"last", 12, 16, true, 1e-5},    {"sizes", 8, 12, false, 1e-5},
+    {"types", 12, 16, false, 2e-5},  {"rounded", 12, 16, false, 0.03},
+    {"pixels", 12, 16, false, 0.01},
 };
 
 static void test_operators(void **state)
@@ -310,6 +312,7 @@ static void test_refusals(void **state)
         {"bad_kernel", BPNET_EFORMAT, "a kernel for 2 of 3 channels in 1 groups"},
         {"bad_length", BPNET_EFORMAT, "tensor 'v1' does not have the 108 elements"},
         {"bad_resize", BPNET_EUNSUPPORTED, "(Resize): enlarges by 1.5 and 1.5"},
+        {"bad_slices", BPNET_ELIMIT, "(Slice): the weights it makes are too large"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char path[512];
@@ -320,6 +323,82 @@ static void test_refusals(void **state)
         if (!strstr(error_message(), rows[i].message))
             fail_msg("'%s' does not say '%s'", error_message(), rows[i].message);
     }
+}
+
+/* What is wrong with bytes that are no message, and where the field begins in which it is. */
+static void test_wire(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size, offset;
+        const char *fault; /* NULL: none */
+    } rows[] = {
+        {"", 0, 0, NULL},
+        {"\x08\x07", 2, 0, NULL},
+        {"\x08\x07\x12\x02ok", 6, 0, NULL},
+        {"\x08\x07\x12\x03ok", 6, 2, "a field that reaches over its end"},
+        {"\x08\x07\x08\xff", 4, 2, "a field that reaches over its end"},
+        {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, 0, "a number without end"},
+        {"\x08\x07\x0b", 3, 2, "a field of another type than an ONNX model has there"},
+        {"\x08\x07\xfb\x07", 4, 2, "a field of no known type"},
+        {"\x08\x07\x02\x00", 4, 2, "a field without number"},
+        {"\x08\x07\x0d\x01\x02\x03\x04", 7, 2,
+         "a field of another type than an ONNX model has there"},
+        {"\xf8\x07\x01", 3, 0, NULL}, /* a field that we do not know */
+        /* graph, node, input: inside, and beyond the node's end */
+        {"\x3a\x06\x0a\x04\x0a\x02hi", 8, 4, NULL},
+        {"\x3a\x06\x0a\x04\x0a\x03hi", 8, 4, "a field that reaches over its end"},
+        {"\x3a\x06\x0a\x05\x0a\x02hi", 8, 2, "a field that reaches over its end"},
+        /* graph, initializer, three bytes of packed floats */
+        {"\x3a\x07\x2a\x05\x22\x03\x01\x02\x03", 9, 4, "numbers that are cut off"},
+        {"\x3a\x05\x2a\x03\x12\x01\x01", 7, 4,
+         "a field of another type than an ONNX model has there"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t offset = 77;
+        uint8_t *copy = malloc(rows[i].size + 1); /* so that reading too far is seen */
+        memcpy(copy, rows[i].bytes, rows[i].size);
+        const char *fault = onnx_wire_fault(copy, rows[i].size, &offset);
+        if ((fault == NULL) != (rows[i].fault == NULL) ||
+            (fault && (strcmp(fault, rows[i].fault) != 0 || offset != rows[i].offset)))
+            fail_msg("row %zu: '%s' at %zu", i, fault ? fault : "", offset);
+        free(copy);
+    }
+}
+
+/* All that protobuf-c refuses has a place; nothing that it takes has a fault. */
+static void test_wire_agrees(void **state)
+{
+    (void)state;
+    struct file_view file;
+    char path[512];
+    path_of(path, "sizes", "onnx");
+    assert_int_equal(file_view_open(&file, path, 1 << 20), 0);
+    struct rng rng = rng_stream(5, 0, 0);
+    uint8_t *copy = malloc(file.size);
+    int n_refused = 0;
+    for (int i = 0; i < 20000; i++) {
+        const size_t size = (size_t)rng_integer(&rng, 1, (int64_t)file.size);
+        memcpy(copy, file.bytes, size);
+        for (int k = 0; k < 2; k++)
+            copy[rng_integer(&rng, 0, (int64_t)size - 1)] = (uint8_t)rng_integer(&rng, 0, 255);
+        struct model *m;
+        size_t offset;
+        const char *fault = onnx_wire_fault(copy, size, &offset);
+        if (onnx_import_memory(&m, copy, size, "it", &plain) < 0) {
+            const bool unreadable = strstr(error_message(), "not an ONNX file, or damaged");
+            assert_int_equal(unreadable, fault != NULL);
+            assert_null(strstr(error_message(), "makes no sense"));
+            n_refused += unreadable;
+        } else {
+            assert_null(fault);
+        }
+        model_free(m);
+    }
+    assert_true(n_refused > 1000);
+    free(copy);
+    file_view_close(&file);
 }
 
 /* Cut anywhere, a file is refused or is a shorter one; nothing else happens. */
@@ -366,6 +445,8 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_round_trip_random),
         cmocka_unit_test(test_round_trip_built),
+        cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_wire_agrees),
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_memory),
     };
