@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/export_engine.h"
+#include "cli/load_model.h"
 #include "deploy/clip.h"
 #include "io/file.h"
 #include "io/json.h"
@@ -18,7 +19,7 @@
 struct args {
     struct common_args common;
     const char *model, *output, *experiment_spec, *backend, *input_dims, *data_format, *layout;
-    const char *input_type, *licence, *data_type, *engine_file;
+    const char *input_type, *licence, *data_type, *onnx_data_type, *engine_file;
     const char *cal_image_dir, *cal_data_file, *cal_cache_file, *calibration, *timing_cache;
     const char *eval_dataset, *eval_annotations, *eval_images;
     double percentile, max_drop;
@@ -36,12 +37,14 @@ static const char *const backends[] = {"onnx", "tfonnx", "safetensors", "uff", N
 static const char *const data_formats[] = {"channels_last", "channels_first", NULL};
 static const char *const layouts[] = {"nhwc", "nchw", NULL};
 static const char *const data_types[] = {"fp32", "fp16", "int8", NULL};
+static const char *const onnx_data_types[] = {"fp32", "int8", NULL};
 static const char *const input_types[] = {"uint8", "float32", NULL};
 
 static const struct option options[] = {
     {"model", "m", OPTION_TEXT, AT(model), "FILE", .help = "network", .required = true},
     {"output_file", "o", OPTION_TEXT, AT(output), "FILE",
-     .help = "file to write; without: the model's path with a new suffix"},
+     .help = "file to write, sealed with --key if it ends in .etlt; without: the model's path "
+             "with a new suffix"},
     {"backend", "t", OPTION_TEXT, AT(backend), "KIND",
      .help = "of file: onnx and tfonnx are the same; safetensors has the weights alone",
      .preset = "onnx", .choices = backends},
@@ -73,8 +76,13 @@ static const struct option options[] = {
     {"license", NULL, OPTION_TEXT, AT(licence), "TEXT",
      .help = "terms of the weights, for the file's metadata"},
     {"force", NULL, OPTION_FLAG, AT(force), .help = "overwrite an existing file"},
-    {"data_type", NULL, OPTION_TEXT, AT(data_type), "TYPE", .help = "arithmetic of the engine",
-     .preset = "fp32", .choices = data_types},
+    {"data_type", NULL, OPTION_TEXT, AT(data_type), "TYPE",
+     .help = "arithmetic of the engine, or without one of the ONNX file", .preset = "fp32",
+     .choices = data_types},
+    {"onnx_data_type", NULL, OPTION_TEXT, AT(onnx_data_type), "TYPE",
+     .help = "arithmetic of the ONNX file: int8 rounds as the engine does (QuantizeLinear, "
+             "DequantizeLinear); without: --data_type, and fp32 beside an engine, as the original",
+     .choices = onnx_data_types},
     {"engine_file", NULL, OPTION_TEXT, AT(engine_file), "FILE",
      .help = "build an engine and write it here; with -o, too"},
     {"rebuild", NULL, OPTION_FLAG, AT(rebuild),
@@ -132,6 +140,8 @@ struct job {
     struct model *model;
     struct onnx_export_options how;
     bool safetensors;
+    bool file;  /* besides an engine, or without one */
+    bool bytes; /* the file is an ONNX file in 8 bits */
 };
 
 static void job_free(struct job *j)
@@ -152,15 +162,21 @@ static int check_supported(const struct args *args)
     if (same(args->backend, "uff"))
         return error_set(BPNET_EUNSUPPORTED,
                          "export: UFF files are read by no current program; use --backend tfonnx");
-    if (!args->engine_file && (args->rebuild || !same(args->data_type, "fp32")))
+    if (!args->engine_file && (args->rebuild || same(args->data_type, "fp16")))
         return error_set(BPNET_EUSAGE, "export: %s is about engines; name one with --engine_file",
-                         args->rebuild ? "--rebuild" : "--data_type");
-    if (!args->engine_file && (args->eval_dataset || args->eval_annotations))
-        return error_set(BPNET_EUSAGE,
-                         "export: engines are evaluated; name one with --engine_file");
+                         args->rebuild ? "--rebuild" : "--data_type fp16");
+    if (!args->engine_file && same(args->data_type, "fp32") &&
+        (args->eval_dataset || args->eval_annotations))
+        return error_set(BPNET_EUSAGE, "export: only engines and networks of 8 bits are evaluated; "
+                                       "name an engine with --engine_file");
     if (args->max_drop >= 0 && !args->eval_dataset && !args->eval_annotations)
         return error_set(BPNET_EUSAGE, "export: --max-drop needs --eval-dataset, or "
                                        "--eval_annotations and --eval_images");
+    if (same(args->onnx_data_type, "int8") && !same(args->data_type, "int8"))
+        return error_set(BPNET_EUSAGE, "export: --onnx_data_type int8 needs --data_type int8");
+    if (same(args->data_type, "int8") && same(args->backend, "safetensors") && !args->engine_file)
+        return error_set(BPNET_EUSAGE, "export: safetensors files hold floats; --data_type int8 is "
+                                       "for ONNX files and engines");
     if (args->engine_file && file_exists(args->engine_file) && !args->force)
         return error_set(BPNET_ECREATE, "%s exists; --force overwrites it", args->engine_file);
     return BPNET_OK;
@@ -201,6 +217,9 @@ static int read_arguments(struct job *j)
     if (err < 0)
         return err;
     j->safetensors = same(args->backend, "safetensors");
+    j->file = (args->output || !args->engine_file) && !args->rebuild;
+    j->bytes = j->file && !j->safetensors && same(args->data_type, "int8") &&
+               (args->onnx_data_type ? same(args->onnx_data_type, "int8") : !args->engine_file);
     j->how.layout = nchw ? ONNX_NCHW : ONNX_NHWC;
     j->how.batch = args->static_batch_size > 0 ? args->static_batch_size : 0;
     j->how.fixed_size = args->static_size;
@@ -232,12 +251,19 @@ static int choose_path(struct job *j)
         str_append_bytes(&path, given, (size_t)(dot - given));
     else
         str_append(&path, given);
-    if (given == model || !ends_in(given, suffix))
+    const bool old_name = !j->safetensors && ends_in(given, ".etlt") && given != model;
+    if (!old_name && (given == model || !ends_in(given, suffix)))
         str_append(&path, suffix);
     j->path = str_status(&path) == BPNET_OK ? str_copy(str_text(&path)) : NULL;
     str_free(&path);
     if (!j->path)
         return BPNET_ENOMEM;
+    if (old_name)
+        j->how.key = j->run->key;
+    else if (j->run->key)
+        log_warning("%s: not sealed, because other programs are to read it; a name that ends in "
+                    ".etlt is",
+                    j->path);
     if (file_exists(j->path) && !j->args->force)
         return error_set(BPNET_ECREATE, "%s exists; --force overwrites it", j->path);
     return BPNET_OK;
@@ -301,6 +327,8 @@ static int make_engine(const struct job *j)
 {
     const struct args *a = j->args;
     const struct engine_request request = {.path = a->engine_file,
+                                           .onnx_path = j->bytes ? j->path : NULL,
+                                           .onnx = &j->how,
                                            .from = a->model,
                                            .data_type = a->data_type,
                                            .h = (int)j->how.h,
@@ -326,27 +354,27 @@ static int make_engine(const struct job *j)
 static int run_export(struct run *run, const void *a)
 {
     struct job j = {.args = a, .run = run};
-    const bool file = j.args->output || !j.args->engine_file; /* besides an engine */
     int err;
-    if ((err = read_arguments(&j)) < 0 || (file && (err = choose_path(&j)) < 0) ||
-        (!j.args->rebuild && (err = model_load(&j.model, j.args->model, run->key)) < 0) ||
+    if ((err = read_arguments(&j)) < 0 || (j.file && (err = choose_path(&j)) < 0) ||
+        (!j.args->rebuild && (err = load_model(&j.model, run, j.args->model)) < 0) ||
         (j.model && (err = check_spec(&j)) < 0))
         goto done;
     if (run->common->dry_run) {
-        if (file)
+        if (j.file)
             printf("would write %s\n", j.path);
         if (j.args->engine_file)
             printf("would write %s\n", j.args->engine_file);
         goto done;
     }
-    if (file && !j.args->rebuild) {
+    if (j.file && !j.bytes)
         err = j.safetensors ? model_save_safetensors(j.model, j.path)
                             : onnx_export(j.model, &j.how, j.path);
-        if (err == 0)
-            err = report(&j);
-    }
-    if (err == 0 && j.args->engine_file)
+    if (err == 0 && j.file && !j.bytes)
+        err = report(&j);
+    if (err == 0 && (j.args->engine_file || same(j.args->data_type, "int8")))
         err = make_engine(&j);
+    if (err == 0 && j.bytes)
+        err = report(&j);
 done:
     job_free(&j);
     return err;
@@ -364,6 +392,9 @@ static const char *const examples[] = {
     "bpnet export -m model.bpnet --engine_file pose.engine --data_type int8 -d 288,384,3 "
     "--cal_image_dir photos --batches 200 --eval-dataset dataset.json --max-drop 0.5",
     "an engine of 8 bits for this machine, half a point of AP worse at most",
+    "bpnet export -m model.bpnet -o model.int8.onnx --data_type int8 -d 288,384,3 "
+    "--cal_image_dir photos --batches 200",
+    "the same 8 bits for ONNX Runtime or OpenVINO",
     "bpnet export --rebuild -m pose.engine --engine_file here.engine",
     "the same on another machine",
     NULL,
@@ -377,10 +408,10 @@ const struct verb cmd_export = {
         "Write a network as ONNX (opset 13), as ONNX Runtime, OpenVINO, TensorRT and others read "
         "it: input input_1:0, outputs paf_out/BiasAdd:0 and heatmap_out/BiasAdd:0, batch norms "
         "folded; skeleton, normalisation and thresholds are in the file's metadata. The file is "
-        "never encrypted, --key only opens the model. With --engine_file an engine is built: "
-        "layers "
-        "fused, kernels chosen by timing them here, in 8 bits after calibration on pictures. See "
-        "docs/export.md and docs/quantization.md.",
+        "sealed only if its name ends in .etlt and there is a --key, which also opens the model. "
+        "With --engine_file an engine is built: layers fused, kernels chosen by timing them here. "
+        "--data_type int8 calibrates on pictures and makes an engine or an ONNX file of 8 bits. "
+        "See docs/export.md and docs/quantization.md.",
     .examples = examples,
     .options = {options, sizeof(options) / sizeof(options[0])},
     .args_size = sizeof(struct args),

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "cli/inspect_engine.h"
+#include "cli/load_model.h"
 #include "io/container.h"
 #include "io/json.h"
 #include "nn/exec.h"
@@ -32,7 +33,9 @@ static const struct option options[] = {
 /* Everything that is printed. */
 struct subject {
     const char *path;
-    struct container file; /* zero for a spec */
+    const char *kind;      /* "model", "checkpoint", "engine", "onnx", "spec" */
+    struct container file; /* zero for an ONNX file and a spec */
+    bool sealed;
     uint64_t file_size;
     struct model *model;
     int h, w;
@@ -60,6 +63,7 @@ static bool ends_in(const char *text, const char *end)
 
 static int load(struct subject *s, const struct run *run)
 {
+    enum network_kind kind;
     if (ends_in(s->path, ".yaml") || ends_in(s->path, ".yml")) {
         const struct spec_overrides overrides = {run->common->set.items, run->common->set.n};
         struct experiment_spec *spec = NULL;
@@ -67,12 +71,20 @@ static int load(struct subject *s, const struct run *run)
         if (err == 0)
             err = model_build(&s->model, spec);
         experiment_spec_free(spec);
+        s->kind = "spec";
         return err;
     }
-    const int err = container_open(&s->file, s->path, NULL, run->key);
+    int err = network_kind(&kind, &s->sealed, run, s->path);
+    if (err == BPNET_OK && kind == NETWORK_ONNX) {
+        s->kind = "onnx";
+        return load_model(&s->model, run, s->path);
+    }
+    if (err == BPNET_OK)
+        err = container_open(&s->file, s->path, NULL, run->key);
     if (err < 0)
         return err;
     s->file_size = s->file.file.size;
+    s->kind = s->file.kind;
     return strcmp(s->file.kind, "engine") == 0 ? BPNET_OK
                                                : model_from_container(&s->model, &s->file);
 }
@@ -142,7 +154,7 @@ static void print_head(struct subject *s)
     const struct model_meta *m = &s->model->meta;
     char number[16];
     if (s->file_size) {
-        printf("%-11s %s, %s%sB:", s->file.kind, s->path, s->file.file.sealed ? "sealed, " : "",
+        printf("%-11s %s, %s%sB:", s->kind, s->path, s->sealed ? "sealed, " : "",
                short_number(number, (double)s->file_size));
         for (uint32_t i = 0; i < s->file.n_sections; i++) {
             size_t size;
@@ -151,7 +163,7 @@ static void print_head(struct subject *s)
         }
         printf("\n%-11s %s\n", "weights", s->hash);
     } else {
-        printf("%-11s %s\n", "spec", s->path);
+        printf("%-11s %s%s\n", s->kind, s->path, s->sealed ? ", sealed" : "");
     }
     if (m->description[0])
         printf("%-11s %s\n", "about", m->description);
@@ -241,9 +253,9 @@ static void print_json(const struct subject *s, bool layers)
     json_write_key(&w, "file");
     json_write_string(&w, s->path);
     json_write_key(&w, "kind");
-    json_write_string(&w, s->file_size ? s->file.kind : "spec");
+    json_write_string(&w, s->kind);
     json_write_key(&w, "sealed");
-    json_write_bool(&w, s->file.file.sealed);
+    json_write_bool(&w, s->sealed);
     json_write_key(&w, "weights_hash");
     json_write_string(&w, s->hash);
     json_write_key(&w, "skeleton");
@@ -316,10 +328,10 @@ const struct verb cmd_inspect = {
     .name = "inspect",
     .group = "Look inside",
     .summary = "layers, parameters, cost of a model, engine or spec",
-    .operands = "MODEL|ENGINE|SPEC",
-    .description = "Print what a model file or checkpoint holds, the steps of an engine with their "
-                   "kernels and "
-                   "times, or what the network of an experiment spec (.yaml) would be.",
+    .operands = "MODEL|ENGINE|ONNX|SPEC",
+    .description =
+        "Print what a model file, checkpoint or ONNX file holds, the steps of an engine with their "
+        "kernels and times, or what the network of an experiment spec (.yaml) would be.",
     .examples = examples,
     .options = {options, sizeof(options) / sizeof(options[0])},
     .args_size = sizeof(struct args),

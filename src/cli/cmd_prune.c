@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cli/load_model.h"
 #include "cli/progress.h"
 #include "cli/prune_report.h"
 #include "cli/prune_sweep.h"
@@ -296,7 +297,7 @@ static int run_prune(struct run *run, const void *a)
     struct pruner *pruner = NULL;
     struct taylor_scores given = {0};
     int err = check_args(args);
-    if (err < 0 || (err = model_load(&model, args->model, run->key)) < 0 ||
+    if (err < 0 || (err = load_model(&model, run, args->model)) < 0 ||
         (wants_taylor(args) && (err = score_by_taylor(&given, run, args)) < 0))
         goto done;
     const struct prune_options how = {

@@ -9,6 +9,7 @@
 #include "deploy/clip.h"
 #include "deploy/engine_build.h"
 #include "deploy/gate.h"
+#include "deploy/onnx_bytes.h"
 #include "engine/engine.h"
 #include "eval/evaluate.h"
 #include "io/file.h"
@@ -111,7 +112,7 @@ static int find_ranges(struct making *m)
         log_info("%s: its ranges are used; remove it to calibrate anew", cache);
         err = ranges_read(&m->ranges, cache);
     } else if ((err = measure_ranges(m)) == 0 && named) {
-        err = ranges_write(&m->ranges, cache);
+        err = onnx_write_table(&m->ranges, m->model, cache);
     }
     m->how.ranges = &m->ranges;
     m->how.means = m->means.n_tensors > 0 ? &m->means : NULL;
@@ -304,7 +305,11 @@ static int build(struct making *m)
     if (m->how.precision == BUILD_INT8) {
         if ((err = find_ranges(m)) < 0 || (m->annotations && (err = hold_accuracy(m)) < 0))
             return err;
+        if (r->onnx_path && (err = onnx_export_bytes(m->model, &m->how, r->onnx, r->onnx_path)) < 0)
+            return err;
     }
+    if (!r->path)
+        return BPNET_OK;
     log_info(r->no_timing ? "building" : "building: kernels are chosen by timing them");
     return engine_build(r->path, m->model, &m->how, NULL);
 }
@@ -326,7 +331,7 @@ int export_engine(struct run *run, const struct model *model, const struct engin
                       : strcmp(request->data_type, "fp16") == 0 ? BUILD_BF16
                                                                 : BUILD_FP32;
     int err = build(&m);
-    if (err == 0)
+    if (err == 0 && request->path)
         err = report(&m);
     making_free(&m);
     return err;

@@ -1,16 +1,19 @@
-/* The part of `bpnet export` that makes engines. */
+/* The part of `bpnet export` that makes engines, and 8 bits of any kind. */
 #ifndef CLI_EXPORT_ENGINE_H
 #define CLI_EXPORT_ENGINE_H
 
 #include "cli/verb.h"
 #include "nn/model.h"
+#include "onnx/export.h"
 
 /* As given on the command line; NULL: not given. */
 struct engine_request {
-    const char *path;      /* to write */
-    const char *from;      /* with `rebuild`: the engine to build again */
-    const char *data_type; /* "fp32", "fp16", "int8" */
-    int h, w;              /* 0: those of training */
+    const char *path;                       /* of the engine to write */
+    const char *onnx_path;                  /* of an 8-bit ONNX file to write */
+    const struct onnx_export_options *onnx; /* and how */
+    const char *from;                       /* with `rebuild`: the engine to build again */
+    const char *data_type;                  /* "fp32", "fp16", "int8" */
+    int h, w;                               /* 0: those of training */
     bool rebuild, no_timing;
     const char *timing_cache;
     const char *cal_image_dir, *cal_data_file, *cal_cache_file;
@@ -23,7 +26,8 @@ struct engine_request {
 };
 
 /*
- * Build the engine and tell what it is like. `model` is NULL for a rebuild. BPNET_EUSAGE when 8
+ * Build the engine and tell what it is like. Without one, calibrate for int8 and write the table
+ * and the ONNX file. `model` is NULL for a rebuild. BPNET_EUSAGE when 8
  * bits cost more than max_drop whatever is kept in floats: then nothing is written.
  */
 int export_engine(struct run *run, const struct model *model, const struct engine_request *request);

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/find_model.h"
-#include "io/container.h"
+#include "cli/load_model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,18 +16,6 @@ static int choose_model(struct network *n, const char *model)
         return find_model(&n->model_path);
     n->model_path = str_copy(model ? model : n->spec->model_path);
     return n->model_path ? BPNET_OK : BPNET_ENOMEM;
-}
-
-/* What kind of file it is, which its container tells. */
-static int is_engine(bool *engine, const char *path, struct seal_key *key)
-{
-    struct container file;
-    const int err = container_open(&file, path, NULL, key);
-    if (err < 0)
-        return err;
-    *engine = strcmp(file.kind, "engine") == 0;
-    container_close(&file);
-    return BPNET_OK;
 }
 
 /* What runs n->model. */
@@ -49,7 +37,7 @@ static int open_exec(struct network *n, const struct run *run)
 
 static int open_model(struct network *n, const struct run *run)
 {
-    int err = model_load(&n->model, n->model_path, run->key);
+    int err = load_model(&n->model, run, n->model_path);
     if (err < 0 || (err = model_need_people(n->model, n->model_path)) < 0)
         return err;
     return open_exec(n, run);
@@ -97,13 +85,13 @@ int network_open(struct network *n, const struct run *run, const char *model,
                  const char *inference_spec)
 {
     *n = (struct network){0};
-    bool engine = false;
+    enum network_kind kind = NETWORK_MODEL;
     int err;
     if ((err = load_spec(n, run, inference_spec)) < 0 || (err = choose_model(n, model)) < 0 ||
-        (err = is_engine(&engine, n->model_path, run->key)) < 0)
+        (err = network_kind(&kind, NULL, run, n->model_path)) < 0)
         goto fail;
-    err =
-        engine ? open_engine(n, run, inference_spec || run->common->set.n > 0) : open_model(n, run);
+    err = kind == NETWORK_ENGINE ? open_engine(n, run, inference_spec || run->common->set.n > 0)
+                                 : open_model(n, run);
     if (err == BPNET_OK)
         return BPNET_OK;
 fail:

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "cli/find_model.h"
-#include "io/container.h"
+#include "cli/load_model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +15,6 @@ enum { RGB = 3 };
 static const char *const type_names[MAP_TYPES] = {"fp32", "bf16", "int8"};
 
 /* ---- opening ------------------------------------------------------------------------------- */
-
-static bool is_engine(const struct run *run, const char *path)
-{
-    struct container c;
-    if (container_open(&c, path, NULL, run->key) < 0)
-        return false; /* the real opening says why */
-    const bool engine = strcmp(c.kind, "engine") == 0;
-    container_close(&c);
-    return engine;
-}
 
 static int open_engine(struct runnable *r, const struct run *run, int h, int w)
 {
@@ -45,7 +35,7 @@ static int open_engine(struct runnable *r, const struct run *run, int h, int w)
 
 static int open_model(struct runnable *r, const struct run *run, int h, int w)
 {
-    const int err = model_load(&r->model, r->path, run->key);
+    const int err = load_model(&r->model, run, r->path);
     if (err < 0)
         return err;
     const struct model_meta *meta = &r->model->meta;
@@ -62,13 +52,14 @@ int runnable_open(struct runnable *r, const struct run *run, const char *path, i
 {
     *r = (struct runnable){.level = run->cpu};
     kernels_init(&r->kernels, run->cpu);
+    enum network_kind kind = NETWORK_MODEL;
     int err = BPNET_OK;
     if (!path)
         err = find_model(&r->path);
     else if (!(r->path = str_copy(path)))
         err = BPNET_ENOMEM;
-    if (err == 0)
-        err = is_engine(run, r->path) ? open_engine(r, run, h, w) : open_model(r, run, h, w);
+    if (err == 0 && (err = network_kind(&kind, NULL, run, r->path)) == 0)
+        err = kind == NETWORK_ENGINE ? open_engine(r, run, h, w) : open_model(r, run, h, w);
     if (err < 0)
         runnable_close(r);
     return err;

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "deploy/build_report.h"
 #include "deploy/compile.h"
+#include "deploy/eight_bits.h"
 #include "deploy/quantize.h"
 #include "engine/engine.h"
 #include "engine/plan.h"
@@ -52,68 +53,6 @@ static void build_free(struct build *b)
     str_free(&b->floats_text);
 }
 
-/* ---- 8 bits ------------------------------------------------------------------------------ */
-
-static int copy_ranges(struct ranges *to, const struct ranges *from)
-{
-    int err = BPNET_OK;
-    for (size_t i = 0; i < from->n && err == BPNET_OK; i++)
-        err = ranges_set(to, from->items[i].name, from->items[i].amax);
-    return err;
-}
-
-static int find_ranges(struct build *b)
-{
-    const struct build_options *o = b->options;
-    const struct calibration_options how = {.algorithm = o->algorithm,
-                                            .percentile = o->percentile,
-                                            .level = o->level,
-                                            .workers = o->workers};
-    if (o->ranges)
-        return copy_ranges(&b->ranges, o->ranges);
-    if (!o->feed)
-        return error_set(BPNET_EUSAGE,
-                         "an engine of 8 bits needs calibration pictures or a calibration table");
-    return calibrate(&b->ranges, &b->means, &b->net, o->feed, o->feed_ctx, &how);
-}
-
-/* The convolutions whose results are named; BPNET_EUSAGE when there is no such one. */
-static int mark_kept(const struct build *b, bool *keep)
-{
-    for (size_t k = 0; k < b->options->n_keep_float; k++) {
-        bool found = false;
-        for (int i = 0; i < b->net.n_layers; i++) {
-            const struct layer *l = &b->net.layers[i];
-            if (l->kind == LAYER_CONV &&
-                strcmp(b->net.tensors[l->output].name, b->options->keep_float[k]) == 0)
-                keep[i] = found = true;
-        }
-        if (!found)
-            return error_set(BPNET_EUSAGE, "no convolution makes '%s'", b->options->keep_float[k]);
-    }
-    return BPNET_OK;
-}
-
-static const struct channel_means *known_means(const struct build *b)
-{
-    return b->means.n_tensors > 0 ? &b->means : b->options->means;
-}
-
-static int make_bytes(struct build *b)
-{
-    int err = find_ranges(b);
-    if (err < 0)
-        return err;
-    bool *keep = calloc((size_t)b->net.n_layers + 1, sizeof *keep);
-    if (!keep)
-        return error_set(BPNET_ENOMEM, "no memory to quantise %d layers", b->net.n_layers);
-    const struct quantize_options how = {.means = known_means(b), .keep_float = keep};
-    if ((err = mark_kept(b, keep)) == BPNET_OK)
-        err = quantize(&b->net, &b->ranges, &how);
-    free(keep);
-    return err;
-}
-
 /* ---- compiling, measuring ---------------------------------------------------------------- */
 
 static int compile(struct build *b)
@@ -129,11 +68,17 @@ static int compile(struct build *b)
         return err;
     if (o->precision == BUILD_BF16)
         network_set_type(&b->net, MAP_BF16);
-    if (o->precision == BUILD_INT8 && (err = make_bytes(b)) < 0)
+    if (o->precision == BUILD_INT8 && (err = eight_bits(&b->net, &b->ranges, &b->means, o)) < 0)
         return err;
     if ((err = compile_to_memory(&b->bytes, &b->size, &b->net, &how)) < 0)
         return err;
     return engine_open_memory(&b->engine, b->bytes, b->size, "the new engine", o->level);
+}
+
+/* The means that biases were corrected by, measured now or given; NULL: none. */
+static const struct channel_means *known_means(const struct build *b)
+{
+    return b->means.n_tensors > 0 ? &b->means : b->options->means;
 }
 
 /* ---- what is kept inside ----------------------------------------------------------------- */

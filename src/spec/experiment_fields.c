@@ -520,7 +520,9 @@ static const struct field experiment_fields[] = {
      .help = "How validation looks for people; a relative path is also tried from the spec's "
              "folder."},
     {"final_model_name", FIELD_TEXT, AT(final_model_name), .fallback = "bpnet_model",
-     .help = "Gets the suffix `.bpnet` unless it ends in that, `.tlt` or `.hdf5`."},
+     .help =
+         "Gets the suffix `.bpnet`, or `.tlt` when it is sealed with a key, unless it ends in one "
+         "of these or `.hdf5`."},
     {"key", FIELD_ANY, FIELD_IDLE, .fallback = "null",
      .help = "a key is given with `-k`, not written down"},
 };

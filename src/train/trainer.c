@@ -372,12 +372,15 @@ static bool has_suffix(const char *name)
     return false;
 }
 
-/* The final model; the rolling checkpoint has served. */
+/* The final model, sealed ones by the name that old scripts give them; the rolling checkpoint has
+ * served. */
 static int finish(struct trainer *t)
 {
     struct str name = {0};
     str_printf(&name, "%s%s", t->s.spec->final_model_name,
-               has_suffix(t->s.spec->final_model_name) ? "" : ".bpnet");
+               has_suffix(t->s.spec->final_model_name) ? ""
+               : t->s.options->key                     ? ".tlt"
+                                                       : ".bpnet");
     int err = str_status(&name);
     if (err == BPNET_OK)
         err = export_model(t, str_text(&name));

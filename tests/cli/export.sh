@@ -25,6 +25,29 @@ run export -m net.bpnet -o pixels.onnx --include-preprocessing --layout nchw --s
 run export -m net.bpnet -o first.onnx -i channels_first -d 3,64,96 --static_batch_size 1 | blot
 run export -m net.bpnet -t safetensors | blot
 
+# In 8 bits, with the ranges of an engine; sealed, under the name that is for that; and back again.
+"$MAKE_STICKS" . || exit
+eight='--data_type int8 -d 64,96,3 --cpu ref --threads 1 --cal_image_dir images --batches 2'
+run export -m net.bpnet -o eight.onnx $eight --cal_cache_file cal.bin | blot
+names eight.onnx
+grep -a -c QuantizeLinear eight.onnx
+sed -E 's/: [0-9a-f]{8}$/: …/' cal.bin | sed -n -e 1p -e '/^input/p' -e '/BiasAdd/p'
+run export -m net.bpnet -o table.onnx $eight --onnx_data_type fp32 --cal_cache_file again.bin --quiet | blot
+cmp cal.bin again.bin && echo "the same table"
+run export -m net.bpnet -o both.onnx --engine_file pose.engine --no_timing $eight --onnx_data_type int8 \
+    --cal_cache_file '' --quiet | blot
+cmp eight.onnx both.onnx && echo "the same bytes"
+run export -m net.bpnet -o net.etlt -k key | blot
+head -c 6 net.etlt; echo
+run import net.etlt -o back.bpnet
+run import net.etlt -o back.bpnet -k key
+run inspect net.etlt -k key --summary --cpu ref --threads 1 | grep -v ^memory
+run inspect eight.onnx --summary --json --cpu ref | grep -e kind -e sealed -e stages
+run export -m net.bpnet -o plain.etlt | blot
+cmp plain.etlt net.onnx && echo "no key, no seal"
+run inference images/val_0000.jpg -m plain.etlt --no_drawings --quiet --json | grep width
+run benchmark -m net.onnx --threads 1 --duration 0.05 --json 2> nothing | grep -e kind -e precision
+
 # A spec that says something else than the model.
 sed "s|image_scale: .*|image_scale: [255, 256, 256]|" fixture/../../specs/bpnet_train_m1_coco.yaml > other.yaml
 cp fixture/../../specs/bpnet_18joints.json fixture/../../specs/coco_spec.json .
@@ -35,7 +58,12 @@ run export -m net.bpnet -o other.onnx -e other.yaml | blot
 run export
 run export -m net.bpnet -t uff
 run export -m net.bpnet -o x -t caffe
-run export -m net.bpnet -o x --data_type int8
+run export -m net.bpnet -o x --data_type fp16
+run export -m net.bpnet -o x --data_type fp32 --onnx_data_type int8
+run export -m net.bpnet -o x --data_type int8 -t safetensors
+run export -m net.bpnet -o x $eight --keep_batch_norm --cal_cache_file cal.bin
+run export -m net.bpnet -o x --eval-dataset dataset.json
+run export -m net.onnx
 run export -m net.bpnet -o x -d 3,288,384
 run export -m net.bpnet -o x -d 288
 run export -m net.bpnet -o x -u 0

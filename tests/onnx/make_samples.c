@@ -12,6 +12,7 @@
 #include "nn/networks.h"
 #include "nn/random_graph.h"
 #include "onnx/export.h"
+#include "prune/pruner.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -206,6 +207,37 @@ static void add_built(const char *folder, FILE *list)
     }
 }
 
+/* What is left of a network when half of its filters are gone, more in some layers than in others.
+ */
+static void add_pruned(const char *folder, FILE *list)
+{
+    static const enum model_kind kinds[] = {MODEL_LITE, MODEL_LIGHT};
+    for (uint64_t i = 0; i < 2; i++) {
+        const struct onnx_export_options o = {0};
+        const struct prune_options how = {.granularity = 2,
+                                          .min_filters = 2,
+                                          .norm = SCORE_NORM_MAX,
+                                          .join = SCORE_UNION,
+                                          .input_h = 64,
+                                          .input_w = 96};
+        struct model_spec spec = default_spec(kinds[i], 2);
+        struct model *whole, *pruned;
+        struct pruner *pruner;
+        struct prune_plan plan;
+        spec.width_multiplier = 0.25;
+        whole = built(&spec, 50 + i);
+        if (pruner_open(&pruner, whole, &how) < 0 || pruner_plan(&plan, pruner, 0.9) < 0 ||
+            pruner_apply(&pruned, pruner, &plan) < 0)
+            die("pruning");
+        if (plan.cost.parameters * 10 > pruner_cost(pruner).parameters * 9)
+            die("nothing was pruned");
+        add_sample(folder, i ? "pruned_light" : "pruned_lite", pruned, &o, list);
+        prune_plan_close(&plan);
+        pruner_close(pruner);
+        model_free(whole);
+    }
+}
+
 /* Networks of random operations, with every combination of kernel, stride and dilation. */
 static void add_random_ones(const char *folder, FILE *list)
 {
@@ -239,6 +271,7 @@ int main(int argc, char **argv)
     if (!list)
         die(path);
     add_built(argv[1], list);
+    add_pruned(argv[1], list);
     add_random_ones(argv[1], list);
     for (int i = 2; i < argc; i++) {
         const struct onnx_export_options o = {0};
