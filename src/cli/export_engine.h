@@ -26,9 +26,9 @@ struct engine_request {
 };
 
 /*
- * Build the engine and tell what it is like. Without one, calibrate for int8 and write the table
- * and the ONNX file. `model` is NULL for a rebuild. BPNET_EUSAGE when 8
- * bits cost more than max_drop whatever is kept in floats: then nothing is written.
+ * Build the engine and tell what it is like; without one, calibrate for int8 and write the table
+ * and the ONNX file. `model` is NULL for a rebuild. BPNET_EUSAGE when 8 bits cost more than
+ * max_drop whatever is kept in floats: then nothing is written.
  */
 int export_engine(struct run *run, const struct model *model, const struct engine_request *request);
 
