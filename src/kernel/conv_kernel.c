@@ -14,6 +14,7 @@ const struct conv_kernel *const conv_kernels[] = {
 #if defined(__x86_64__)
     &conv_f32_fast_avx2,
     &conv_f32_dot_avx2,
+    &conv_bf16_winograd_avx2,
     &conv_u8_dot_avx2,
     &conv_u8_dot_avxvnni,
     &conv_u8_dw_avx2,
@@ -21,6 +22,7 @@ const struct conv_kernel *const conv_kernels[] = {
     &conv_s16_winograd_avx2,
     &conv_s16_winograd_avxvnni,
     &conv_f32_fast_avx512,
+    &conv_bf16_winograd_avx512,
     &conv_f32_dot_avx512,
     &conv_u8_dot_avx512,
     &conv_u8_dw_avx512,
@@ -29,6 +31,7 @@ const struct conv_kernel *const conv_kernels[] = {
     &conv_u8_dot_avx512vnni,
     &conv_s16_winograd_avx512vnni,
     &conv_bf16_dot_avx512bf16,
+    &conv_bf16_winograd_avx512bf16,
 #endif
     NULL,
 };

@@ -26,9 +26,9 @@
  * likewise. A BF16 map is written from the limited r, rounded to nearest even.
  *
  * Kernels with float weights compute r = sum + bias[j] (multiplier and offset unused), where a byte
- * counts as q - zero[c] and a BF16 map's weights are rounded to BF16, too (in pack()). To F32 and
- * BF16 results a map is added as it stands. Their results agree with the plain-C kernel to
- * rounding.
+ * counts as q - zero[c] and a BF16 map's weights are rounded to BF16, too (in pack(); a kernel that
+ * transforms rounds what it multiplies, or nothing). To F32 and BF16 results a map is added as it
+ * stands. Their results agree with the plain-C kernel to rounding.
  */
 #ifndef KERNEL_CONV_KERNEL_H
 #define KERNEL_CONV_KERNEL_H

@@ -12,6 +12,8 @@ extern const struct conv_kernel conv_s16_winograd_ref;
 
 #if defined(__x86_64__)
 extern const struct conv_kernel conv_f32_fast_avx2, conv_f32_fast_avx512;
+extern const struct conv_kernel conv_bf16_winograd_avx2, conv_bf16_winograd_avx512;
+extern const struct conv_kernel conv_bf16_winograd_avx512bf16;
 extern const struct conv_kernel conv_u8_dot_avx2, conv_u8_dot_avxvnni, conv_f32_dot_avx2;
 extern const struct conv_kernel conv_u8_dot_avx512, conv_f32_dot_avx512;
 extern const struct conv_kernel conv_u8_dot_avx512vnni, conv_bf16_dot_avx512bf16;

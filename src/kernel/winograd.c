@@ -198,9 +198,35 @@ static void multiply(const struct conv_pass *pass, const struct plan *p,
     }
 }
 
+static void patch(const struct conv_pass *pass, const struct winograd_level *level,
+                  const struct winograd_maps *maps, int y, int x, float *out, ptrdiff_t point)
+{
+    const struct winograd_square s = winograd_square_at(y, x, WINOGRAD_PATCH, pass->source_h,
+                                                        pass->source_w, pass->source_pitch);
+    if (maps->call)
+        level->patch_bf16(&s, maps->call->x, pass->source_c, out, point);
+    else
+        level->patch(&s, maps->source, pass->source_c, out, point);
+}
+
+/* The tile at (y, x), but only its rows row0 <= y < row1. */
+static void result(const struct conv_pass *pass, const struct winograd_level *level,
+                   const struct winograd_maps *maps, int y, int x, int row0, int row1,
+                   const float *sums, ptrdiff_t point)
+{
+    struct winograd_square s =
+        winograd_square_at(y, x, WINOGRAD_TILE, pass->target_h, pass->target_w, pass->target_pitch);
+    s.y0 = larger(s.y0, row0 - y);
+    s.y1 = smaller(s.y1, row1 - y);
+    if (maps->call)
+        level->result_bf16(&s, sums, point, pass->target_c, maps->call);
+    else
+        level->result(&s, sums, point, pass->target_c, maps->finish, maps->target);
+}
+
 void winograd_run(const struct conv_pass *pass, const struct winograd_level *level,
-                  const float *source, const float *packed, const struct conv_finish *finish,
-                  float *target, int row0, int row1, float *scratch)
+                  const struct winograd_maps *maps, const float *packed, int row0, int row1,
+                  float *scratch)
 {
     const struct plan p = plan_of(pass, level->conv->lanes);
     float *patches = scratch;
@@ -212,26 +238,16 @@ void winograd_run(const struct conv_pass *pass, const struct winograd_level *lev
         for (int piece = 0; piece < p.pieces_y * p.pieces_x; piece++) {
             const int y0 = p.at_y + piece / p.pieces_x * WINOGRAD_PIECE;
             const int x0 = p.at_x + piece % p.pieces_x * WINOGRAD_PIECE;
-            for (int i = 0; i < n; i++) {
-                const int y = (first + i) / p.tiles_x * WINOGRAD_TILE + y0;
-                const int x = (first + i) % p.tiles_x * WINOGRAD_TILE + x0;
-                const struct winograd_square s = winograd_square_at(
-                    y, x, WINOGRAD_PATCH, pass->source_h, pass->source_w, pass->source_pitch);
-                level->patch(&s, source, pass->source_c, patches + i * p.source_width,
-                             p.source_point);
-            }
+            for (int i = 0; i < n; i++)
+                patch(pass, level, maps, (first + i) / p.tiles_x * WINOGRAD_TILE + y0,
+                      (first + i) % p.tiles_x * WINOGRAD_TILE + x0, patches + i * p.source_width,
+                      p.source_point);
             multiply(pass, &p, level->conv, patches, packed + piece * piece_size, piece > 0, sums,
                      n);
         }
-        for (int i = 0; i < n; i++) {
-            const int y = (first + i) / p.tiles_x * WINOGRAD_TILE;
-            const int x = (first + i) % p.tiles_x * WINOGRAD_TILE;
-            struct winograd_square s = winograd_square_at(y, x, WINOGRAD_TILE, pass->target_h,
-                                                          pass->target_w, pass->target_pitch);
-            s.y0 = larger(s.y0, row0 - y);
-            s.y1 = smaller(s.y1, row1 - y);
-            level->result(&s, sums + i * p.target_width, p.sum_point, pass->target_c, finish,
-                          target);
-        }
+        for (int i = 0; i < n; i++)
+            result(pass, level, maps, (first + i) / p.tiles_x * WINOGRAD_TILE,
+                   (first + i) % p.tiles_x * WINOGRAD_TILE, row0, row1, sums + i * p.target_width,
+                   p.sum_point);
     }
 }

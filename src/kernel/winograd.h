@@ -16,6 +16,7 @@
 #ifndef KERNEL_WINOGRAD_H
 #define KERNEL_WINOGRAD_H
 
+#include "kernel/conv_kernel.h"
 #include "kernel/conv_pass.h"
 #include "kernel/conv_weights.h"
 
@@ -56,6 +57,11 @@ struct winograd_level {
     /* 4x4 sums, finished and stored where they are inside. */
     void (*result)(const struct winograd_square *s, const float *in, ptrdiff_t point, int channels,
                    const struct conv_finish *finish, float *map);
+    /* The same from and to maps of BF16, finished as a kernel for inference does. */
+    void (*patch_bf16)(const struct winograd_square *s, const uint16_t *map, int channels,
+                       float *out, ptrdiff_t point);
+    void (*result_bf16)(const struct winograd_square *s, const float *in, ptrdiff_t point,
+                        int channels, const struct conv_call *call);
     /* For the gradient of the weights, 6x6 pixels of x, and 4x4 pixels of dy: of one square. Mixed:
      * of n <= 2 squares, which share the slots; the second one is zero when there is none. */
     void (*x)(const struct winograd_square *s, int n, const float *map, int channels, float *out,
@@ -77,9 +83,23 @@ size_t winograd_packed(const struct conv_pass *pass, int lanes);
 void winograd_pack(const struct conv_pass *pass, const struct winograd_level *level, const float *w,
                    float *packed);
 size_t winograd_scratch(const struct conv_pass *pass, int lanes);
+
+/* Float maps, or those of `call`, which are BF16. */
+struct winograd_maps {
+    const float *source;
+    float *target;
+    const struct conv_finish *finish;
+    const struct conv_call *call; /* NULL: the above */
+};
+
 void winograd_run(const struct conv_pass *pass, const struct winograd_level *level,
-                  const float *source, const float *packed, const struct conv_finish *finish,
-                  float *target, int row0, int row1, float *scratch);
+                  const struct winograd_maps *maps, const float *packed, int row0, int row1,
+                  float *scratch);
+
+#if defined(__x86_64__)
+extern const struct winograd_level winograd_level_avx2, winograd_level_avx512;
+extern const struct winograd_level winograd_level_avx512bf16; /* mixed precision */
+#endif
 
 /* The gradient of the weights, of n_images that follow each other. */
 bool winograd_weights_suits(const struct conv_geometry *g, const struct dw_tiles *tiles);

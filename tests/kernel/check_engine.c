@@ -351,6 +351,27 @@ static void check_kernel(struct check *c, const struct trial *t, const struct co
         }
 }
 
+/*
+ * What a kernel that transforms may add to the error of a sum, in shares of the largest sum of
+ * magnitudes: rounding of floats; of weights to BF16, which the answers have and it has not; of
+ * transformed values to BF16 (winograd.h).
+ */
+static double transform_error(const struct conv_kernel *k)
+{
+    static const struct {
+        const char *name;
+        double error;
+    } known[] = {
+        {"f32_fast", 16.0 * 0x1p-24},
+        {"bf16_winograd_avx512bf16", 0x1p-6},
+        {"bf16_winograd", 0x1p-9},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strncmp(k->name, known[i].name, strlen(known[i].name)) == 0)
+            return known[i].error;
+    return 0.0;
+}
+
 static void check_weights(struct check *c, enum weight_type weights)
 {
     struct trial t;
@@ -367,7 +388,6 @@ static void check_weights(struct check *c, enum weight_type weights)
         largest = fmax(largest, sum.magnitude);
     }
     for (const struct conv_kernel *const *k = conv_kernels; *k; k++) {
-        const bool winograd = strncmp((*k)->name, "f32_fast", 8) == 0;
         if (c->kernel && strcmp(c->kernel, (*k)->name) != 0)
             continue;
         if (strncmp((*k)->name, "s16_winograd", 12) == 0) /* check_whole.c */
@@ -375,7 +395,7 @@ static void check_weights(struct check *c, enum weight_type weights)
         if ((*k)->level != c->level || (*k)->weights != weights || !(*k)->fits(&t.shape))
             continue;
         c->met = true;
-        check_kernel(c, &t, *k, answers, winograd ? 16.0 * 0x1p-24 * largest : 0.0);
+        check_kernel(c, &t, *k, answers, transform_error(*k) * largest);
     }
     free(answers);
 }

@@ -6,6 +6,8 @@
 
 #include "kernel/x86/simd_words.h"
 
+#include "kernel/x86/simd_map_avx512.h"
+
 #undef LEVEL_NAME
 #define LEVEL_NAME(name) name##_avx512bf16
 #define CONV_SLOT        2

@@ -168,12 +168,14 @@ static const struct dw_tiles dw_tiles = {
 #endif
 };
 
-static const struct winograd_level winograd_level = {
+const struct winograd_level LEVEL_NAME(winograd_level) = {
     .conv = &conv_tiles,
     .dw = &dw_tiles,
     .taps = winograd_taps,
     .patch = winograd_patch,
     .result = winograd_result,
+    .patch_bf16 = winograd_patch_bf16,
+    .result_bf16 = winograd_result_bf16,
     .x = winograd_x,
     .dy = winograd_dy,
     .weights = winograd_weights,
@@ -198,8 +200,9 @@ static void run_pass(const struct conv_pass *pass, const float *source, const fl
                      const struct conv_finish *finish, float *target, int row0, int row1,
                      float *scratch)
 {
+    const struct winograd_maps maps = {source, target, finish, NULL};
     if (winograd_suits(pass, LANES))
-        winograd_run(pass, &winograd_level, source, packed, finish, target, row0, row1, scratch);
+        winograd_run(pass, &LEVEL_NAME(winograd_level), &maps, packed, row0, row1, scratch);
     else
         conv_pass_run(pass, &conv_tiles, source, packed, finish, target, row0, row1, scratch);
 }
@@ -221,7 +224,7 @@ static void conv_pack(const struct conv_geometry *g, const float *w, float *pack
 {
     const struct conv_pass pass = forward_of(g);
     if (winograd_suits(&pass, LANES))
-        winograd_pack(&pass, &winograd_level, w, packed);
+        winograd_pack(&pass, &LEVEL_NAME(winograd_level), w, packed);
     else
         conv_pass_pack(&pass, LANES, w, packed);
 }
@@ -258,7 +261,7 @@ static void conv_dx_pack(const struct conv_geometry *g, const float *w, float *p
 {
     const struct conv_pass pass = backward_of(g);
     if (winograd_suits(&pass, LANES))
-        winograd_pack(&pass, &winograd_level, w, packed);
+        winograd_pack(&pass, &LEVEL_NAME(winograd_level), w, packed);
     else
         conv_pass_pack(&pass, LANES, w, packed);
 }
@@ -293,7 +296,8 @@ static void conv_dw(const struct conv_geometry *g, const float *x, const float *
                     float *dw, int tile0, int tile1, float *scratch)
 {
     if (winograd_weights_suits(g, &dw_tiles))
-        winograd_weights_run(g, &winograd_level, x, dy, n_images, dw, tile0, tile1, scratch);
+        winograd_weights_run(g, &LEVEL_NAME(winograd_level), x, dy, n_images, dw, tile0, tile1,
+                             scratch);
     else
         conv_weights_run(g, &dw_tiles, x, dy, n_images, dw, tile0, tile1, scratch);
 }

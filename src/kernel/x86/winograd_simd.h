@@ -198,21 +198,43 @@ INLINE void patch_inner(struct pixels p, float *out, ptrdiff_t point, float at, 
     store_points(out + WINOGRAD_PATCH * point, point, done, narrow);
 }
 
+/* The same of a BF16 map, always in `copy`. */
+INLINE struct pixels pixels_of_bf16(const struct winograd_square *s, const uint16_t *map, int k,
+                                    int channels, float *copy)
+{
+    const lanes some = lanes_first(channels - k);
+    float *to = copy;
+    for (int y = 0; y < WINOGRAD_PATCH; y++) {
+        for (int x = 0; x < WINOGRAD_PATCH; x++, to += LANES) {
+            vec value = vec_zero();
+            if (y >= s->y0 && y < s->y1 && x >= s->x0 && x < s->x1)
+                value = vec_load_bf16(map + s->origin + y * s->row + x * s->pixel + k, some);
+            vec_store(to, value);
+        }
+    }
+    return (struct pixels){copy, (ptrdiff_t)WINOGRAD_PATCH * LANES, LANES};
+}
+
 /*
- * One vector of channels, from channel k on. Only one or two rows of points are made at a time,
+ * One vector of channels. Only one or two rows of points are made at a time,
  * straight from the pixels: reading these again from the first-level cache is cheaper than keeping
  * all 36 values outside the registers.
  */
-INLINE void patch_vector(const struct winograd_square *s, const float *map, int k, int channels,
-                         float *out, ptrdiff_t point, bool narrow)
+INLINE void patch_points(struct pixels p, float *out, ptrdiff_t point, bool narrow)
 {
-    _Alignas(64) float copy[WINOGRAD_POINTS * LANES];
     const ptrdiff_t row = WINOGRAD_PATCH * point;
-    const struct pixels p = pixels_of(s, map, k, channels, WINOGRAD_PATCH, copy);
     patch_outer(p, out, point, 0, narrow);
     patch_inner(p, out + row, point, point_a, b_2, narrow);
     patch_inner(p, out + 3 * row, point, point_b, a_2, narrow);
     patch_outer(p, out + 5 * row, point, 1, narrow);
+}
+
+/* From channel k on. */
+INLINE void patch_vector(const struct winograd_square *s, const float *map, int k, int channels,
+                         float *out, ptrdiff_t point, bool narrow)
+{
+    _Alignas(64) float copy[WINOGRAD_POINTS * LANES];
+    patch_points(pixels_of(s, map, k, channels, WINOGRAD_PATCH, copy), out, point, narrow);
 }
 
 static void winograd_patch(const struct winograd_square *square, const float *map, int channels,
@@ -221,6 +243,16 @@ static void winograd_patch(const struct winograd_square *square, const float *ma
     const struct winograd_square s = *square;
     for (int k = 0; k < channels; k += LANES)
         patch_vector(&s, map, k, channels, out + k / CONV_SLOT, point, CONV_SLOT == 2);
+}
+
+static void winograd_patch_bf16(const struct winograd_square *square, const uint16_t *map,
+                                int channels, float *out, ptrdiff_t point)
+{
+    _Alignas(64) float copy[WINOGRAD_POINTS * LANES];
+    const struct winograd_square s = *square;
+    for (int k = 0; k < channels; k += LANES)
+        patch_points(pixels_of_bf16(&s, map, k, channels, copy), out + k / CONV_SLOT, point,
+                     CONV_SLOT == 2);
 }
 
 INLINE void grad_vector(const struct winograd_square *s, const float *map, int k, int channels,
@@ -398,6 +430,24 @@ INLINE void finish_one(vec sum, const struct conv_finish *finish, vec bias, floa
     vec_store_some(to, value, some);
 }
 
+/* The 4x4 results of one vector of channels. */
+INLINE void result_tile(const float *in, ptrdiff_t point, vec out[WINOGRAD_TILE][WINOGRAD_TILE])
+{
+    vec columns[WINOGRAD_TILE][WINOGRAD_PATCH];
+    UNROLL
+    for (int x = 0; x < WINOGRAD_PATCH; x++) {
+        vec sums[WINOGRAD_PATCH], done[WINOGRAD_TILE];
+        load_sums(sums, in + x * point, point);
+        result_line(done, sums);
+        UNROLL
+        for (int y = 0; y < WINOGRAD_TILE; y++)
+            columns[y][x] = done[y];
+    }
+    UNROLL
+    for (int y = 0; y < WINOGRAD_TILE; y++)
+        result_line(out[y], columns[y]);
+}
+
 static void winograd_result(const struct winograd_square *square, const float *in, ptrdiff_t point,
                             int channels, const struct conv_finish *how, float *map)
 {
@@ -406,27 +456,50 @@ static void winograd_result(const struct winograd_square *square, const float *i
     for (int k = 0; k < channels; k += LANES) {
         const lanes some = lanes_first(channels - k);
         const vec bias = finish.bias ? vec_load_some(finish.bias + k, some) : vec_zero();
-        vec columns[WINOGRAD_TILE][WINOGRAD_PATCH];
-        UNROLL
-        for (int x = 0; x < WINOGRAD_PATCH; x++) {
-            vec sums[WINOGRAD_PATCH], done[WINOGRAD_TILE];
-            load_sums(sums, in + x * point + k, point);
-            result_line(done, sums);
-            UNROLL
-            for (int y = 0; y < WINOGRAD_TILE; y++)
-                columns[y][x] = done[y];
-        }
+        vec tile[WINOGRAD_TILE][WINOGRAD_TILE];
+        result_tile(in + k, point, tile);
         UNROLL
         for (int y = 0; y < WINOGRAD_TILE; y++) {
-            vec done[WINOGRAD_TILE];
-            result_line(done, columns[y]);
             if (y < s.y0 || y >= s.y1)
                 continue;
             UNROLL
             for (int x = 0; x < WINOGRAD_TILE; x++)
                 if (x < s.x1)
-                    finish_one(done[x], &finish, bias, map + s.origin + y * s.row + x * s.pixel + k,
+                    finish_one(tile[y][x], &finish, bias,
+                               map + s.origin + y * s.row + x * s.pixel + k, some);
+        }
+    }
+}
+
+static void winograd_result_bf16(const struct winograd_square *square, const float *in,
+                                 ptrdiff_t point, int channels, const struct conv_call *call)
+{
+    const struct winograd_square s = *square;
+    const struct conv_constants *c = call->c;
+    const vec low = vec_set(c->low), high = vec_set(c->high);
+    const ptrdiff_t columns = s.row / s.pixel, first = s.origin / s.pixel;
+    for (int k = 0; k < channels; k += LANES) {
+        const lanes some = lanes_first(channels - k);
+        const vec bias = vec_load_some(c->bias + k, some);
+        vec tile[WINOGRAD_TILE][WINOGRAD_TILE];
+        result_tile(in + k, point, tile);
+        UNROLL
+        for (int y = 0; y < WINOGRAD_TILE; y++) {
+            if (y < s.y0 || y >= s.y1)
+                continue;
+            UNROLL
+            for (int x = 0; x < WINOGRAD_TILE; x++) {
+                const ptrdiff_t pixel = first + y * columns + x;
+                vec r = vec_add(tile[y][x], bias);
+                if (x >= s.x1)
+                    continue;
+                if (call->add)
+                    r = vec_add(
+                        r, vec_load_bf16((const uint16_t *)call->add + pixel * c->add_pitch + k,
+                                         some));
+                vec_store_bf16((uint16_t *)call->y + pixel * s.pixel + k, vec_limited(r, low, high),
                                some);
+            }
         }
     }
 }
