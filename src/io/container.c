@@ -86,12 +86,18 @@ static int check_entry(const struct container *c, uint32_t index, uint64_t *offs
     return BPNET_OK;
 }
 
+/* The first field of an ONNX file, a number. */
+static const uint8_t onnx_begin = 1 << 3;
+
 static int check_header(struct container *c, const char *kind)
 {
     const uint8_t *bytes = c->file.bytes;
     const size_t size = c->file.size;
     if (size < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)) != 0)
-        return bad(c, "not a bpnet file (its first bytes are not \"BPNET\")");
+        return bad(c, size > 0 && bytes[0] == onnx_begin
+                          ? "not a bpnet file; if it is an ONNX file, 'bpnet import' makes a model "
+                            "of it"
+                          : "not a bpnet file (its first bytes are not \"BPNET\")");
     if (size < HEADER_SIZE)
         return error_set(BPNET_EFORMAT, "%s: truncated: %zu bytes, the header alone takes %d",
                          c->path, size, HEADER_SIZE);

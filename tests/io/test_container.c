@@ -184,6 +184,9 @@ static void test_other_files(void **state)
     assert_int_equal(container_open(&c, scratch_text("text", "a text, nothing else"), NULL, NULL),
                      BPNET_EFORMAT);
     assert_message("text: not a bpnet file");
+    assert_int_equal(container_open(&c, scratch_text("onnx", "\x08\x07\x12"), NULL, NULL),
+                     BPNET_EFORMAT);
+    assert_message("onnx: not a bpnet file; if it is an ONNX file, 'bpnet import'");
     assert_int_equal(container_open(&c, scratch_text("short", "BPNET\r\n\x1a"), NULL, NULL),
                      BPNET_EFORMAT);
     assert_message("short: truncated: 8 bytes");
