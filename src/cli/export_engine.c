@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "cli/export_quality.h"
 #include "cli/progress.h"
 #include "deploy/calibration_set.h"
 #include "deploy/clip.h"
@@ -188,7 +189,7 @@ static void tell_trial(void *ctx, const struct gate_trial *trial)
              -trial->drop);
 }
 
-/* The first calibration pictures, for ranking layers. */
+/* The first calibration pictures, for ranking layers and comparing maps. */
 static int take_samples(struct making *m, struct pictures *out, uint8_t **pixels)
 {
     const size_t each = (size_t)m->how.h * (size_t)m->how.w * 3;
@@ -291,6 +292,23 @@ static int report(struct making *m)
     return scored;
 }
 
+/* On calibration pictures, where there are some. */
+static int compare_with_floats(struct making *m)
+{
+    const struct engine_request *r = m->request;
+    const bool pictures_given =
+        (r->cal_image_dir && *r->cal_image_dir) || (r->cal_data_file && *r->cal_data_file);
+    struct pictures pictures = {0};
+    uint8_t *pixels = NULL;
+    if (!pictures_given || m->how.precision == BUILD_FP32)
+        return BPNET_OK;
+    int err = take_samples(m, &pictures, &pixels);
+    if (err == 0)
+        err = export_quality(m->run, m->model, &m->how, &pictures);
+    free(pixels);
+    return err;
+}
+
 static int build(struct making *m)
 {
     const struct engine_request *r = m->request;
@@ -310,6 +328,8 @@ static int build(struct making *m)
     }
     if (!r->path)
         return BPNET_OK;
+    if ((err = compare_with_floats(m)) < 0)
+        return err;
     log_info(r->no_timing ? "building" : "building: kernels are chosen by timing them");
     return engine_build(r->path, m->model, &m->how, NULL);
 }

@@ -3,7 +3,8 @@
 # instructions, so that the figures are the same everywhere.
 blot() {
     sed -E -e "s|$PWD/||g" -e 's/[0-9]+\.[0-9]+ MB/… MB/g' -e '/^(loss|best|weights) /s/ [0-9a-f][^ ,]*/ …/' \
-        -e 's/ in [0-9]+ (s|min)/ in …/' -e 's/[0-9.]+ s a step/… s a step/' -e 's/= -?[01]\.[0-9]{3}$/= …/'
+        -e 's/ in [0-9]+ (s|min)/ in …/' -e 's/[0-9.]+ s a step/… s a step/' -e 's/= -?[01]\.[0-9]{3}$/= …/' \
+        -e '/^[^ ]+ +-?[0-9.]+ +[0-9.]+$/d' -e 's/noise [-0-9.]+ dB, cosine [0-9.]+/noise … dB, cosine …/'
 }
 "$MAKE_STICKS" . || exit
 KEY=nvidia_tlt USER_EXPERIMENT_DIR=. SPECS_DIR=specs INPUT_SHAPE=64,96,3 IN_HEIGHT=64 IN_WIDTH=96

@@ -1,7 +1,8 @@
 # From a network to engines: calibration, accuracy, running them, building them again.
 "$MAKE_STICKS" . || exit
 cp fixture/../../models/bpnet-light.bpnet net.bpnet
-blot() { sed -E -e 's/[0-9]+\.[0-9]+ MB/… MB/g' -e 's/-?[0-9]+\.[0-9]+ points/… points/; s/(floats|bits|engine) 0\.[0-9]+/\1 …/g'; }
+blot() { sed -E -e 's/[0-9]+\.[0-9]+ MB/… MB/g' -e 's/-?[0-9]+\.[0-9]+ points/… points/; s/(floats|bits|engine) 0\.[0-9]+/\1 …/g' \
+    -e '/^[^ ]+ +-?[0-9.]+ +[0-9.]+$/d' -e 's/noise [-0-9.]+ dB, cosine [0-9.]+/noise … dB, cosine …/'; }
 eight='--data_type int8 -d 64,96,3 --cpu ref --threads 1 --no_timing'
 run export -m net.bpnet --engine_file pose.engine $eight --cal_image_dir images --batches 4 \
     --cal_cache_file cal.bin --cal_data_file pictures.tensorfile | blot
