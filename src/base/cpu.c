@@ -110,6 +110,19 @@ void cpu_model_name(char *buffer, size_t size)
     fclose(file);
 }
 
+void cpu_forget(const void *bytes, size_t size)
+{
+#if defined(__x86_64__)
+    enum { LINE = 64 };
+    for (size_t at = 0; at < size; at += LINE)
+        __builtin_ia32_clflush((const char *)bytes + at);
+    __builtin_ia32_mfence();
+#else
+    (void)bytes;
+    (void)size;
+#endif
+}
+
 unsigned cpu_cores(void)
 {
     cpu_set_t set;

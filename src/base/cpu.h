@@ -34,6 +34,10 @@ bool cpu_feature_present(size_t index);
 /* The model name the operating system gives, "" when unknown. */
 void cpu_model_name(char *buffer, size_t size);
 
+/* Drop bytes from the caches, so that the next reader finds them in memory, as if much else had
+ * been read meanwhile. Where a processor has no way to do this nothing happens. */
+void cpu_forget(const void *bytes, size_t size);
+
 /* Cores this process may use (its affinity mask), at least 1. */
 unsigned cpu_cores(void);
 

@@ -27,7 +27,7 @@ struct args {
     int64_t batches, batch_size, max_batch_size, opt_batch_size, static_batch_size, upsample_ratio;
     int64_t max_workspace_size;
     bool include_preprocessing, sdk_compatible_model, static_size, keep_batch_norm, force;
-    bool rebuild, no_timing;
+    bool rebuild, no_timing, direct;
     bool strict_type_constraints, force_ptq, verbose;
 };
 
@@ -91,6 +91,10 @@ static const struct option options[] = {
      .help = "kernel timings of this machine, used and extended"},
     {"no_timing", NULL, OPTION_FLAG, AT(no_timing),
      .help = "choose kernels by rule: the same file every time"},
+    {"direct", NULL, OPTION_FLAG, AT(direct),
+     .help =
+         "no convolution in the frequency domain: slower where kernels are large, smaller files; "
+         "int8 gives the same bits on every CPU"},
     {"cal_image_dir", NULL, OPTION_TEXT, AT(cal_image_dir), "DIR",
      .help = "pictures for the calibration of int8"},
     {"cal_data_file", NULL, OPTION_TEXT, AT(cal_data_file), "FILE",
@@ -335,6 +339,7 @@ static int make_engine(const struct job *j)
                                            .w = (int)j->how.w,
                                            .rebuild = a->rebuild,
                                            .no_timing = a->no_timing,
+                                           .direct = a->direct,
                                            .timing_cache = a->timing_cache,
                                            .cal_image_dir = a->cal_image_dir,
                                            .cal_data_file = a->cal_data_file,

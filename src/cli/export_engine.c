@@ -342,6 +342,7 @@ int export_engine(struct run *run, const struct model *model, const struct engin
                                    .level = run->cpu,
                                    .timing_cache = request->timing_cache,
                                    .no_timing = request->no_timing,
+                                   .direct = request->direct,
                                    .key = run->key};
     if (model && request->h == 0) {
         m.how.h = model->meta.input_h;

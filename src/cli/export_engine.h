@@ -14,7 +14,7 @@ struct engine_request {
     const char *from;                       /* with `rebuild`: the engine to build again */
     const char *data_type;                  /* "fp32", "fp16", "int8" */
     int h, w;                               /* 0: those of training */
-    bool rebuild, no_timing;
+    bool rebuild, no_timing, direct;
     const char *timing_cache;
     const char *cal_image_dir, *cal_data_file, *cal_cache_file;
     const char *algorithm; /* "entropy", "max", "percentile", "mse" */

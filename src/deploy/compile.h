@@ -12,8 +12,9 @@ struct compile_options {
     enum cpu_level level;
     struct workers *workers;  /* kernels are timed on these; NULL: one thread */
     const char *timing_cache; /* file of earlier timings, read and extended; NULL: none */
-    bool no_timing;           /* the first kernel that fits, the best level first: repeatable */
-    const char *precision;    /* "fp32", "bf16", "int8": for people */
+    bool no_timing;        /* the first direct kernel that fits, the best level first: repeatable */
+    bool direct;           /* no transforms: layers of bytes are exact, streams small */
+    const char *precision; /* "fp32", "bf16", "int8": for people */
 };
 
 /* Bytes of an engine, for engine_open_memory(); 64-byte aligned, to be freed with free(). */

@@ -62,6 +62,7 @@ static int compile(struct build *b)
                                         .workers = o->workers,
                                         .timing_cache = o->timing_cache,
                                         .no_timing = o->no_timing,
+                                        .direct = o->direct,
                                         .precision = build_precision_names[o->precision]};
     int err = network_lower(&b->net, b->model, o->h, o->w);
     if (err < 0)

@@ -19,6 +19,7 @@ struct build_options {
     struct workers *workers;  /* kernels are timed on these, calibration runs on them; NULL: none */
     const char *timing_cache; /* file, read and extended; NULL: none */
     bool no_timing;           /* kernels by rule, no times in the report: repeatable */
+    bool direct;              /* no kernels that transform */
     bool leave_out_model;     /* a smaller file that cannot be built again */
     struct seal_key *key;     /* seals the file; NULL: plain */
 

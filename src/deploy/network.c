@@ -56,6 +56,7 @@ void network_free(struct network *n)
     for (int i = 0; i < n->n_layers; i++) {
         free(n->layers[i].weights);
         free(n->layers[i].bias);
+        free(n->layers[i].correction);
         free(n->layers[i].slopes);
     }
     free(n->layers);

@@ -54,6 +54,8 @@ struct layer {
     bool depthwise;
     float *weights; /* CONV: (KH, KW, CI, CO), or (KH, KW, C); norms folded; owned */
     float *bias;    /* CONV: CO; owned. CONVERT: both NULL, or y = x * weights[c] + bias[c] */
+    float *
+        correction; /* CONV: what was added to `bias` for the rounding of weights, or NULL; owned */
     enum map_type precision; /* CONV: of its arithmetic: the type it reads */
     float *slopes;           /* ACT: where not NULL a PReLU, with a slope per channel; owned */
     int factor;              /* ENLARGE */

@@ -139,6 +139,24 @@ static int pack_bytes(struct compilation *c, const struct conv_kernel *kernel,
     return err;
 }
 
+/* Float weights, and bytes that they multiply. */
+static int pack_scaled(struct compilation *c, const struct conv_kernel *kernel,
+                       const struct conv_shape *shape, const struct layer *l, struct plan_step *s)
+{
+    const size_t channels = (size_t)l->geometry.out_c;
+    float *w = malloc(n_weights(l) * sizeof *w), *bias = malloc(channels * sizeof *bias);
+    int err = w && bias ? BPNET_OK
+                        : error_set(BPNET_ENOMEM, "no memory to scale %zu weights", n_weights(l));
+    if (err == BPNET_OK && (err = scale_weights(&c->net, l, w, bias)) >= 0 &&
+        (err = pack_stream(c, kernel, shape, w, s)) >= 0) {
+        s->zero = append_zeros(c, l);
+        s->bias = append(&c->constants, bias, channels * sizeof *bias);
+    }
+    free(w);
+    free(bias);
+    return err;
+}
+
 static int pack_conv(struct compilation *c, const struct layer *l, struct plan_step *s)
 {
     int err;
@@ -152,6 +170,8 @@ static int pack_conv(struct compilation *c, const struct layer *l, struct plan_s
     set_added(c, l, s);
     if (kernel->weights == WEIGHT_S8)
         return pack_bytes(c, kernel, &shape, l, s);
+    if (shape.in == MAP_U8)
+        return pack_scaled(c, kernel, &shape, l, s);
     if ((err = pack_stream(c, kernel, &shape, l->weights, s)) < 0)
         return err;
     s->bias = append(&c->constants, l->bias, (size_t)g->out_c * sizeof *l->bias);

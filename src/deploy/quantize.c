@@ -145,6 +145,31 @@ int quantize_weights(const struct network *net, const struct layer *conv, int8_t
     return err;
 }
 
+int scale_weights(const struct network *net, const struct layer *conv, float *w, float *bias)
+{
+    const struct column col = column_of(conv);
+    const struct tensor *out = &net->tensors[conv->output];
+    const double unit = out->type == MAP_U8 ? (double)out->scale : 1;
+    const size_t n = col.taps * col.channels;
+    struct quanta q;
+    const int err = quanta_init(&q, net, conv);
+    if (err < 0)
+        return err;
+    for (size_t j = 0; j < col.stride; j++) {
+        double real = (double)conv->bias[j];
+        if (conv->correction)
+            real -= (double)conv->correction[j];
+        for (size_t i = 0; i < n; i++) {
+            const size_t c = conv->depthwise ? j : i % col.channels, at = i * col.stride + j;
+            w[at] = (float)((double)conv->weights[at] * (double)q.scale[c] / unit);
+            real += (double)q.rest[c] * (double)conv->weights[at];
+        }
+        bias[j] = (float)(real / unit);
+    }
+    quanta_free(&q);
+    return BPNET_OK;
+}
+
 /* ---- bias correction ----------------------------------------------------------------------- */
 
 /* Means of the channels of a tensor, joint ones part by part; false: not known. */
@@ -176,8 +201,9 @@ static int correct_bias(struct layer *conv, const struct network *net,
     if (err < 0)
         return err;
     float *v = malloc(n * sizeof(*v)), *mean = malloc((size_t)conv->geometry.in_c * sizeof(*mean));
+    float *correction = calloc(col.stride, sizeof(*correction));
     int8_t *w8 = malloc(n * col.stride);
-    if (!v || !mean || !w8)
+    if (!v || !mean || !w8 || !correction)
         err = error_set(BPNET_ENOMEM, "no memory to correct %zu biases", col.stride);
     else if (!gather_means(net, means, conv->inputs[0], mean))
         goto done;
@@ -190,9 +216,16 @@ static int correct_bias(struct layer *conv, const struct network *net,
             /* v is in quanta, and so must the mean be. */
             added += rounding * ((double)mean[c] - (double)q.rest[c]) / (double)q.scale[c];
         }
-        conv->bias[j] -= (float)added;
+        correction[j] = (float)-added;
+        conv->bias[j] += correction[j];
+    }
+    if (err == 0) {
+        free(conv->correction);
+        conv->correction = correction;
+        correction = NULL;
     }
 done:
+    free(correction);
     free(v);
     free(mean);
     free(w8);

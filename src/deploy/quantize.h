@@ -46,4 +46,11 @@ void network_set_type(struct network *net, enum map_type type);
 int quantize_weights(const struct network *net, const struct layer *conv, int8_t *w8,
                      int32_t *offset, float *multiplier, float *bias, float *weight_scale);
 
+/*
+ * The same for a kernel with float weights, which need no rounding: in the names above
+ *     w       = w[c][j] * s[c] / S
+ *     bias[j] = (layer's bias[j] without its correction + sum r[c] * w[c][j]) / S
+ */
+int scale_weights(const struct network *net, const struct layer *conv, float *w, float *bias);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "deploy/network_edit.h"
@@ -32,27 +33,39 @@ struct candidates {
 
 /* ---- who may ----------------------------------------------------------------------------- */
 
-static bool may_do(const struct conv_kernel *k, const struct conv_shape *s, const struct layer *l,
-                   enum cpu_level level)
+/* Transforms need not round the weights of a layer of 8 bits, so they do better than that. */
+static bool may_do(const struct conv_kernel *k, const struct conv_shape *s, const struct layer *l)
 {
-    const enum weight_type weights = l->precision == MAP_U8 ? WEIGHT_S8 : WEIGHT_F32;
-    return k->level <= level && k->weights == weights && k->fits(s);
+    const enum weight_type weights =
+        l->precision == MAP_U8 && !k->transforms ? WEIGHT_S8 : WEIGHT_F32;
+    return k->weights == weights && k->fits(s);
 }
 
 /* The best level first; within a level as listed. Plain C only where there is nothing else. */
+static void add_candidates(struct candidates *c, const struct conv_shape *s, const struct layer *l,
+                           enum cpu_level level, bool transforms)
+{
+    for (int at = (int)level; at >= 0; at--) {
+        if (at == (int)CPU_REF && level > CPU_REF && c->n > 0)
+            return;
+        for (int i = 0; conv_kernels[i] && c->n < MAX_CANDIDATES; i++) {
+            const struct conv_kernel *k = conv_kernels[i];
+            if ((int)k->level == at && k->transforms == transforms && may_do(k, s, l)) {
+                c->ns[c->n] = INT64_MAX;
+                c->kernels[c->n++] = k;
+            }
+        }
+    }
+}
+
+/* Direct sums first: without timing they are taken. */
 static void find_candidates(struct candidates *c, const struct conv_shape *s, const struct layer *l,
-                            enum cpu_level level)
+                            const struct compile_options *o)
 {
     c->n = 0;
-    for (int at = (int)level; at >= 0; at--) {
-        if (at == (int)CPU_REF && c->n > 0)
-            return;
-        for (int i = 0; conv_kernels[i] && c->n < MAX_CANDIDATES; i++)
-            if ((int)conv_kernels[i]->level == at && may_do(conv_kernels[i], s, l, level)) {
-                c->ns[c->n] = INT64_MAX;
-                c->kernels[c->n++] = conv_kernels[i];
-            }
-    }
+    add_candidates(c, s, l, o->level, false);
+    if (!o->direct && !o->no_timing)
+        add_candidates(c, s, l, o->level, true);
 }
 
 /* ---- timing ------------------------------------------------------------------------------ */
@@ -120,7 +133,8 @@ static int bench_open(struct bench *b, const struct conv_shape *s, const struct 
     return BPNET_OK;
 }
 
-/* One run, on zeros: no kernel's time depends on the values. */
+/* One run, on zeros: no kernel's time depends on the values. In an engine all other layers' weights
+ * pass between two runs, so these come from memory. */
 static int64_t time_once(const struct bench *b, const struct conv_kernel *kernel)
 {
     const bool bytes = b->shape.out == MAP_U8;
@@ -137,6 +151,7 @@ static int64_t time_once(const struct bench *b, const struct conv_kernel *kernel
                       .add_scale = 1.0F,
                       .add_pitch = b->shape.g.out_pitch},
     };
+    cpu_forget(b->packed, kernel->packed(&b->shape));
     const int64_t start = clock_ns();
     task_run(&b->team, &task, &b->maps);
     return clock_ns() - start;
@@ -196,7 +211,7 @@ static int choose(struct compilation *c, struct timing_cache *cache, int index)
     const struct layer *l = &c->net.layers[index];
     const struct conv_shape s = compile_shape(c, l);
     struct candidates all;
-    find_candidates(&all, &s, l, o->level);
+    find_candidates(&all, &s, l, o);
     if (all.n == 0)
         return error_set(BPNET_EUNSUPPORTED, "no kernel does the convolution '%s'",
                          c->net.tensors[l->output].name);

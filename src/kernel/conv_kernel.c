@@ -11,6 +11,8 @@ const struct conv_kernel *const conv_kernels[] = {
     &conv_f32_ref,
     &conv_f32_dw_ref,
     &conv_s16_winograd_ref,
+    &conv_f32_fourier8_ref,
+    &conv_f32_fourier16_ref,
 #if defined(__x86_64__)
     &conv_f32_fast_avx2,
     &conv_f32_dot_avx2,
@@ -21,6 +23,8 @@ const struct conv_kernel *const conv_kernels[] = {
     &conv_f32_dw_avx2,
     &conv_s16_winograd_avx2,
     &conv_s16_winograd_avxvnni,
+    &conv_f32_fourier8_avx2,
+    &conv_f32_fourier16_avx2,
     &conv_f32_fast_avx512,
     &conv_bf16_winograd_avx512,
     &conv_f32_dot_avx512,
@@ -28,10 +32,14 @@ const struct conv_kernel *const conv_kernels[] = {
     &conv_u8_dw_avx512,
     &conv_f32_dw_avx512,
     &conv_s16_winograd_avx512,
+    &conv_f32_fourier8_avx512,
+    &conv_f32_fourier16_avx512,
     &conv_u8_dot_avx512vnni,
     &conv_s16_winograd_avx512vnni,
     &conv_bf16_dot_avx512bf16,
     &conv_bf16_winograd_avx512bf16,
+    &conv_bf16_fourier8_avx512bf16,
+    &conv_bf16_fourier16_avx512bf16,
 #endif
     NULL,
 };

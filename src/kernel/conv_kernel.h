@@ -28,7 +28,9 @@
  * Kernels with float weights compute r = sum + bias[j] (multiplier and offset unused), where a byte
  * counts as q - zero[c] and a BF16 map's weights are rounded to BF16, too (in pack(); a kernel that
  * transforms rounds what it multiplies, or nothing). To F32 and BF16 results a map is added as it
- * stands. Their results agree with the plain-C kernel to rounding.
+ * stands. Their results agree with the plain-C kernel to rounding; those of kernels that transform
+ * err with the size of all that a tile sees, not of a result's own terms.
+ * tests/kernel/check_engine.c states and checks the bounds.
  */
 #ifndef KERNEL_CONV_KERNEL_H
 #define KERNEL_CONV_KERNEL_H

@@ -9,6 +9,7 @@
 
 extern const struct conv_kernel conv_u8_ref, conv_u8_dw_ref, conv_f32_ref, conv_f32_dw_ref;
 extern const struct conv_kernel conv_s16_winograd_ref;
+extern const struct conv_kernel conv_f32_fourier8_ref, conv_f32_fourier16_ref;
 
 #if defined(__x86_64__)
 extern const struct conv_kernel conv_f32_fast_avx2, conv_f32_fast_avx512;
@@ -21,6 +22,9 @@ extern const struct conv_kernel conv_s16_winograd_avx2, conv_s16_winograd_avxvnn
 extern const struct conv_kernel conv_u8_dw_avx2, conv_f32_dw_avx2;
 extern const struct conv_kernel conv_u8_dw_avx512, conv_f32_dw_avx512;
 extern const struct conv_kernel conv_s16_winograd_avx512, conv_s16_winograd_avx512vnni;
+extern const struct conv_kernel conv_f32_fourier8_avx2, conv_f32_fourier16_avx2;
+extern const struct conv_kernel conv_f32_fourier8_avx512, conv_f32_fourier16_avx512;
+extern const struct conv_kernel conv_bf16_fourier8_avx512bf16, conv_bf16_fourier16_avx512bf16;
 #endif
 
 #endif

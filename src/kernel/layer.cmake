@@ -4,6 +4,7 @@ file(GLOB plain_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernel/ref
                                           ${CMAKE_CURRENT_SOURCE_DIR}/kernel/conv_*.c
                                           ${CMAKE_CURRENT_SOURCE_DIR}/kernel/dot*.c
                                           ${CMAKE_CURRENT_SOURCE_DIR}/kernel/dwconv*.c
+                                          ${CMAKE_CURRENT_SOURCE_DIR}/kernel/fourier*.c
                                           ${CMAKE_CURRENT_SOURCE_DIR}/kernel/winograd*.c)
 set_source_files_properties(${plain_sources} PROPERTIES COMPILE_OPTIONS "-O3")
 file(GLOB avx2_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/kernel/x86/*_avx2.c)

@@ -25,17 +25,26 @@ static inline void machine_close(struct machine *m)
     *m = (struct machine){0};
 }
 
+/* With a team of its own. */
+static inline void machine_make(struct machine *m, const struct network *net, unsigned threads,
+                                const struct compile_options *how)
+{
+    struct compile_options options = *how;
+    *m = (struct machine){0};
+    assert_int_equal(workers_open(&m->workers, threads), 0);
+    options.workers = m->workers;
+    options.precision = "fp32";
+    if (compile_to_memory(&m->bytes, &m->size, net, &options) < 0 ||
+        engine_open_memory(&m->engine, m->bytes, m->size, "engine", options.level) < 0 ||
+        engine_context_open(&m->context, m->engine, m->workers) < 0)
+        fail_msg("%s", error_message());
+}
+
 static inline void machine_open(struct machine *m, const struct network *net, enum cpu_level level,
                                 unsigned threads, bool no_timing)
 {
-    *m = (struct machine){0};
-    assert_int_equal(workers_open(&m->workers, threads), 0);
-    const struct compile_options options = {
-        .level = level, .workers = m->workers, .no_timing = no_timing, .precision = "fp32"};
-    if (compile_to_memory(&m->bytes, &m->size, net, &options) < 0 ||
-        engine_open_memory(&m->engine, m->bytes, m->size, "engine", level) < 0 ||
-        engine_context_open(&m->context, m->engine, m->workers) < 0)
-        fail_msg("%s", error_message());
+    const struct compile_options options = {.level = level, .no_timing = no_timing};
+    machine_make(m, net, threads, &options);
 }
 
 /* Outputs of a run, densely, in one block; free(). */

@@ -1,6 +1,6 @@
 /*
- * Engines of bytes, bit for bit: every level of CPU and every team against a slow computation from
- * the definitions, on networks that are trained and on random graphs.
+ * Engines of bytes with direct kernels, bit for bit: every level of CPU and every team against a
+ * slow computation from the definitions, on networks that are trained and on random graphs.
  */
 #include "deploy/calibrate.h"
 #include "deploy/engines.h"
@@ -64,8 +64,10 @@ static void compare_levels(const struct network *net, int h, int w, uint64_t see
     for (int level = CPU_REF; level <= (int)cpu_level_detect(); level++) {
         struct machine machine;
         size_t n;
-        machine_open(&machine, net, (enum cpu_level)level, 1 + (unsigned)level % 3,
-                     (level + (int)seed) % 3 != 0);
+        const struct compile_options how = {.level = (enum cpu_level)level,
+                                            .no_timing = (level + (int)seed) % 3 != 0,
+                                            .direct = true};
+        machine_make(&machine, net, 1 + (unsigned)level % 3, &how);
         float *found = machine_run(&machine, pixels, &n);
         if (!expected)
             expected = plain_outputs(net, pixels, n);

@@ -247,6 +247,14 @@ static void test_bias_correction(void **state)
     /* 4 instead of 4.1 at the mean 5: 0.5 too little, which the bias gets back. */
     assert_true(fabsf(b.bias[0] - 3.5F) < 1e-5F);
     assert_true(b.bias[1] == -1);
+    /* Weights that are not rounded want the bias as it was. */
+    float w[4], bias[2];
+    b.tensors[4].type = MAP_U8;
+    assert_int_equal(scale_weights(&b.net, &layers[2], w, bias), 0);
+    assert_true(w[0] == 4.1F * 0.5F / 0.25F && w[1] == 0);
+    assert_true(w[2] == -127.0F / 4 * 2 / 0.25F && w[3] == 0);
+    assert_true(fabsf(bias[0] - 12) < 1e-5F && bias[1] == -4);
+    free(layers[2].correction);
 
     r.n = 1; /* b and out are not there */
     assert_int_equal(quantize(&b.net, &r, NULL), BPNET_EUSAGE);

@@ -4,6 +4,13 @@
  * terms, |error| <= (4 sqrt(n) + 4) * 2^-24 * the sum of the terms' magnitudes, and Winograd's
  * algorithm may err by 16 * 2^-24 * the largest such sum in the map more; then the result's own
  * rounding, half a step of its type.
+ *
+ * In the frequency domain errors spread over a tile. With u the rounding of the transformed numbers
+ * (2^-24, 2^-9 for BF16), X the root of the sum of squares over all channels of the square of
+ * source pixels (the largest one in the map) and W that over an output channel's weights, every
+ * result is within 8 u X W: each of the products' factors is rounded once, three products make a
+ * number, and the sum of |product| over the frequencies is at most X W (Cauchy, Parseval). Rounding
+ * in transforms and sums of C channels adds (16 + 4 sqrt(C)) * 2^-24 * X W.
  */
 #include "check.h"
 
@@ -66,13 +73,17 @@ static size_t weight_count(const struct conv_shape *s)
     return s->depthwise ? n : n * (size_t)s->g.out_c;
 }
 
+/* Height, width, channels, kernel, stride, dilation: of the first cases. */
+static const int large[][7] = {
+    {1, 2, 70000, 3, 1, 1, 1},  {64, 60, 16, 8, 3, 1, 1},  {150, 130, 3, 5, 3, 2, 1},
+    {40, 40, 64, 4, 3, 1, 2},   {101, 98, 8, 9, 3, 1, 1},  {43, 40, 3, 1000, 3, 1, 1},
+    {23, 32, 33, 40, 7, 1, 1},  {36, 21, 17, 70, 7, 1, 1}, {31, 18, 48, 17, 5, 1, 1},
+    {140, 150, 3, 20, 5, 1, 1},
+};
+enum { LARGE = sizeof(large) / sizeof(large[0]) };
+
 static void draw_shape(struct check *c, struct conv_shape *s, enum weight_type weights)
 {
-    static const int large[][7] = {/* height, width, channels, kernel, stride, dilation */
-                                   {1, 2, 70000, 3, 1, 1, 1},
-                                   {64, 60, 16, 8, 3, 1, 1},
-                                   {150, 130, 3, 5, 3, 2, 1},
-                                   {40, 40, 64, 4, 3, 1, 2}};
     static const int depths[] = {1, 3, 8, 15, 16, 17, 24, 32, 40, 63, 64, 65, 100, 144};
     memset(s, 0, sizeof(*s));
     struct conv_geometry *g = &s->g;
@@ -82,7 +93,7 @@ static void draw_shape(struct check *c, struct conv_shape *s, enum weight_type w
         draw_conv_sizes(c, g);
         if (s->depthwise)
             g->in_c = g->out_c = draw_of(c, depths, 14);
-        if (c->number < 4) {
+        if (c->number < LARGE) {
             const int *l = large[c->number];
             s->depthwise = false;
             *g = (struct conv_geometry){.in_h = l[0],
@@ -95,7 +106,7 @@ static void draw_shape(struct check *c, struct conv_shape *s, enum weight_type w
                                         .dilation = l[6]};
         }
         draw_conv_padding(c, g);
-    } while (c->number >= 4 && conv_macs(g) > (s->depthwise ? 32.0 * MAX_MACS : MAX_MACS));
+    } while (c->number >= LARGE && conv_macs(g) > (s->depthwise ? 32.0 * MAX_MACS : MAX_MACS));
     g->in_pitch = draw_pitch(c, g->in_c);
     g->out_pitch = draw_pitch(c, g->out_c);
     const int in = draw(c, 0, 5);
@@ -372,6 +383,67 @@ static double transform_error(const struct conv_kernel *k)
     return 0.0;
 }
 
+/* The root of the largest sum of squares over a square of source pixels, all channels. */
+static double square_norm(const struct trial *t, int side)
+{
+    const struct conv_geometry *g = &t->shape.g;
+    const int w = g->in_w + 1;
+    double *total = calloc((size_t)w * (size_t)(g->in_h + 1), sizeof(*total)), largest = 0.0;
+    if (!total)
+        abort();
+    for (int y = 0; y < g->in_h; y++)
+        for (int x = 0; x < g->in_w; x++) {
+            double energy = 0.0;
+            for (int k = 0; k < g->in_c; k++) {
+                const size_t at = (size_t)(y * g->in_w + x) * (size_t)g->in_pitch + (size_t)k;
+                double v = (double)value_of(t->shape.in, t->x, at);
+                if (t->shape.in == MAP_U8)
+                    v -= (double)t->constants.zero[k];
+                energy += v * v;
+            }
+            total[(y + 1) * w + x + 1] =
+                energy + total[y * w + x + 1] + total[(y + 1) * w + x] - total[y * w + x];
+        }
+    for (int y = 1; y <= g->in_h; y++)
+        for (int x = 1; x <= g->in_w; x++) {
+            const int y0 = y > side ? y - side : 0, x0 = x > side ? x - side : 0;
+            largest = fmax(largest, total[y * w + x] - total[y0 * w + x] - total[y * w + x0] +
+                                        total[y0 * w + x0]);
+        }
+    free(total);
+    return sqrt(largest);
+}
+
+/* The same over the weights of an output channel. */
+static double weight_norm(const struct trial *t)
+{
+    const size_t n = (size_t)t->shape.g.out_c, terms = weight_count(&t->shape) / n;
+    double largest = 0.0;
+    for (size_t j = 0; j < n; j++) {
+        double sum = 0.0;
+        for (size_t i = 0; i < terms; i++) {
+            const double w = (double)((const float *)t->w)[i * n + j];
+            sum += w * w;
+        }
+        largest = fmax(largest, sum);
+    }
+    return sqrt(largest);
+}
+
+/* What a kernel may err by besides the bound of direct sums. */
+static double shared_bound(const struct trial *t, const struct conv_kernel *k, double largest)
+{
+    const char *fourier = strstr(k->name, "fourier");
+    if (!fourier)
+        return transform_error(k) * largest;
+    const double norms = square_norm(t, atoi(fourier + strlen("fourier"))) * weight_norm(t);
+    const double rounding = strncmp(k->name, "bf16", 4) == 0 ? 0x1p-9 : 0x1p-24;
+    /* BF16 maps: direct kernels round the weights, which these do not */
+    const double weights = t->shape.in == MAP_BF16 ? 0x1p-9 : 0.0;
+    return norms *
+           (8.0 * rounding + weights + (16.0 + 4.0 * sqrt((double)t->shape.g.in_c)) * 0x1p-24);
+}
+
 static void check_weights(struct check *c, enum weight_type weights)
 {
     struct trial t;
@@ -395,7 +467,7 @@ static void check_weights(struct check *c, enum weight_type weights)
         if ((*k)->level != c->level || (*k)->weights != weights || !(*k)->fits(&t.shape))
             continue;
         c->met = true;
-        check_kernel(c, &t, *k, answers, transform_error(*k) * largest);
+        check_kernel(c, &t, *k, answers, shared_bound(&t, *k, largest));
     }
     free(answers);
 }
@@ -483,15 +555,24 @@ static void bench_kernel(const struct bench *bench, const struct conv_kernel *k,
 
 /* in_h, in_w, in_c, out_c, kernel, stride, dilation, depthwise */
 static const int bench_layers[][8] = {
-    {256, 256, 3, 16, 3, 2, 1, 0},  {128, 128, 16, 32, 3, 2, 1, 0}, {64, 64, 32, 32, 3, 1, 1, 0},
-    {64, 64, 32, 64, 3, 2, 1, 0},   {32, 32, 64, 64, 3, 1, 1, 0},   {32, 32, 96, 96, 3, 1, 1, 0},
-    {32, 32, 153, 96, 3, 1, 1, 0},  {32, 32, 64, 128, 3, 2, 1, 0},  {16, 16, 128, 128, 3, 1, 1, 0},
-    {16, 16, 128, 128, 3, 1, 2, 0}, {32, 32, 128, 96, 1, 1, 1, 0},  {32, 32, 96, 38, 1, 1, 1, 0},
-    {32, 32, 96, 19, 1, 1, 1, 0},   {64, 64, 24, 24, 3, 1, 1, 0},   {64, 64, 40, 40, 3, 1, 1, 0},
-    {64, 64, 48, 48, 3, 1, 1, 0},   {64, 64, 56, 56, 3, 1, 1, 0},   {32, 32, 256, 256, 3, 1, 1, 0},
-    {32, 32, 128, 128, 7, 1, 1, 0}, {32, 32, 185, 128, 7, 1, 1, 0}, {64, 64, 64, 64, 3, 1, 1, 0},
-    {128, 128, 64, 64, 3, 1, 1, 0}, {64, 64, 64, 64, 3, 1, 1, 1},   {64, 64, 64, 64, 3, 2, 1, 1},
-    {32, 32, 96, 96, 5, 1, 1, 1},
+    {256, 256, 3, 16, 3, 2, 1, 0},    {128, 128, 16, 32, 3, 2, 1, 0},
+    {64, 64, 32, 32, 3, 1, 1, 0},     {64, 64, 32, 64, 3, 2, 1, 0},
+    {32, 32, 64, 64, 3, 1, 1, 0},     {32, 32, 96, 96, 3, 1, 1, 0},
+    {32, 32, 153, 96, 3, 1, 1, 0},    {32, 32, 64, 128, 3, 2, 1, 0},
+    {16, 16, 128, 128, 3, 1, 1, 0},   {16, 16, 128, 128, 3, 1, 2, 0},
+    {32, 32, 128, 96, 1, 1, 1, 0},    {32, 32, 96, 38, 1, 1, 1, 0},
+    {32, 32, 96, 19, 1, 1, 1, 0},     {64, 64, 24, 24, 3, 1, 1, 0},
+    {64, 64, 40, 40, 3, 1, 1, 0},     {64, 64, 48, 48, 3, 1, 1, 0},
+    {64, 64, 56, 56, 3, 1, 1, 0},     {32, 32, 256, 256, 3, 1, 1, 0},
+    {32, 32, 128, 128, 7, 1, 1, 0},   {32, 32, 185, 128, 7, 1, 1, 0},
+    {64, 64, 64, 64, 3, 1, 1, 0},     {128, 128, 64, 64, 3, 1, 1, 0},
+    {64, 64, 64, 64, 3, 1, 1, 1},     {64, 64, 64, 64, 3, 2, 1, 1},
+    {32, 32, 96, 96, 5, 1, 1, 1},     {36, 48, 128, 128, 7, 1, 1, 0},
+    {36, 48, 185, 128, 7, 1, 1, 0},   {36, 48, 48, 48, 7, 1, 1, 0},
+    {36, 48, 113, 56, 7, 1, 1, 0},    {36, 48, 128, 128, 3, 1, 1, 0},
+    {36, 48, 512, 512, 3, 1, 1, 0},   {72, 96, 256, 256, 3, 1, 1, 0},
+    {144, 192, 128, 128, 3, 1, 1, 0}, {288, 384, 64, 64, 3, 1, 1, 0},
+    {144, 192, 48, 48, 3, 1, 1, 0},
 };
 
 static void bench_weights(const struct bench *b, enum weight_type weights, enum map_type in)
@@ -546,7 +627,8 @@ const struct family family_q8 = {
 
 const struct family family_float = {
     .name = "float",
-    .bound = "(4 sqrt(n) + 8) * 2^-24 * sum of magnitudes; Winograd + 16 * 2^-24 of the largest",
+    .bound = "(4 sqrt(n) + 8) * 2^-24 * sum of magnitudes; Winograd + 16 * 2^-24 of the largest; "
+             "Fourier + 8 u X W",
     .cases = CASES,
     .highest = CPU_LEVELS,
     .check = check_float,

@@ -5,15 +5,9 @@
 #define KERNEL_SIMD_WORDS_H
 
 #include "kernel/kernel.h"
+#include "kernel/unroll.h"
 
 #include <string.h>
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-#define INLINE static inline __attribute__((always_inline))
 
 /* A row's last vector has only some lanes; the others are whole. */
 INLINE vec load_part(const float *p, bool last, lanes some)
