@@ -118,7 +118,7 @@ int inference_spec_load(struct inference_spec **out, const char *path,
 {
     *out = NULL;
     /* What suits the shipped network: its people were 90 to 300 pixels high in training. */
-    static const char no_file[] = "input_shape: [256, 256]\n"
+    static const char no_file[] = "input_shape: [288, 384]\n"
                                   "keep_aspect_ratio_mode: pad_image_input\n";
     struct doc doc;
     int err = path ? doc_load(&doc, path, overrides)

@@ -217,7 +217,7 @@ struct inference_spec {
 };
 
 /*
- * `path` may be NULL: a picture is letterboxed to 256 x 256, all else has its default, then the
+ * `path` may be NULL: a picture is letterboxed to 288 x 384, all else has its default, then the
  * overrides apply; spec->path is then "".
  */
 int inference_spec_load(struct inference_spec **out, const char *path,

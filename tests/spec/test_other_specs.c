@@ -195,8 +195,8 @@ static void inference_without_a_file(void **state)
     const char *const set[] = {"heatmap_threshold=0.25", "input_shape=[256, 320]"};
     struct inference_spec *s;
     assert_int_equal(inference_spec_load(&s, NULL, NULL), 0);
-    assert_int_equal(s->options.input_h, 256);
-    assert_int_equal(s->options.input_w, 256);
+    assert_int_equal(s->options.input_h, 288);
+    assert_int_equal(s->options.input_w, 384);
     assert_int_equal(s->options.aspect, ASPECT_PAD_IMAGE);
     assert_null(s->model_path);
     assert_string_equal(s->path, "");
