@@ -125,10 +125,11 @@ size_t dot_scratch(const struct conv_shape *s, const struct dot_tiles *tiles)
     return dot_window_bytes(&w, s);
 }
 
-int dot_items(const struct conv_shape *s, const struct dot_tiles *tiles)
+/* Rows, so that a team shares them out evenly whatever their number; bands are made of what a call
+ * is given. */
+int dot_items(const struct conv_shape *s)
 {
-    const struct dot_window w = dot_window_of(s, tiles->sort);
-    return divide_up(s->g.out_h, w.band);
+    return s->g.out_h;
 }
 
 /* Neighbouring results, cut into tiles of nearly equal width; paired ones get even widths. */
@@ -208,11 +209,9 @@ static void run_rows(const struct conv_call *call, const struct dot_tiles *tiles
 
 void dot_run(const struct conv_call *call, const struct dot_tiles *tiles, int item0, int item1)
 {
-    const struct conv_geometry *g = &call->shape->g;
     const struct dot_window w = dot_window_of(call->shape, tiles->sort);
-    const int end = smaller(item1 * w.band, g->out_h);
-    for (int row = item0 * w.band; row < end; row += w.band) {
-        const int row1 = smaller(row + w.band, end);
+    for (int row = item0; row < item1; row += w.band) {
+        const int row1 = smaller(row + w.band, item1);
         const struct dot_source source = dot_window_fill(&w, call, row, row1);
         run_rows(call, tiles, &w, &source, row, row1);
     }

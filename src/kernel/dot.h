@@ -60,7 +60,7 @@ size_t dot_packed(const struct conv_shape *s, const struct dot_tiles *tiles);
 void dot_pack(const struct conv_shape *s, const struct dot_tiles *tiles, const void *w,
               void *packed);
 size_t dot_scratch(const struct conv_shape *s, const struct dot_tiles *tiles);
-int dot_items(const struct conv_shape *s, const struct dot_tiles *tiles);
+int dot_items(const struct conv_shape *s);
 void dot_run(const struct conv_call *call, const struct dot_tiles *tiles, int item0, int item1);
 
 /* The row of conv_kernels[] made from a level's tiles. */
@@ -80,7 +80,7 @@ void dot_run(const struct conv_call *call, const struct dot_tiles *tiles, int it
     static int kernel_items(const struct conv_shape *s, int phase)                                 \
     {                                                                                              \
         (void)phase;                                                                               \
-        return dot_items(s, &(tiles));                                                             \
+        return dot_items(s);                                                                       \
     }                                                                                              \
     static void kernel_run(const struct conv_call *call, int phase, int item0, int item1)          \
     {                                                                                              \

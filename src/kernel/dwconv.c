@@ -62,10 +62,9 @@ size_t dwconv_scratch(const struct conv_shape *s, const struct dwconv_level *lev
     return dot_window_bytes(&w, s);
 }
 
-int dwconv_items(const struct conv_shape *s, const struct dwconv_level *level)
+int dwconv_items(const struct conv_shape *s)
 {
-    const struct dot_window w = dot_window_of(s, level->sort);
-    return divide_up(s->g.out_h, w.band);
+    return s->g.out_h;
 }
 
 static void set_taps(struct dwconv_row *row, const struct conv_geometry *g,
@@ -104,9 +103,8 @@ void dwconv_run(const struct conv_call *call, const struct dwconv_level *level, 
                 int item1)
 {
     const struct dot_window w = dot_window_of(call->shape, level->sort);
-    const int end = smaller(item1 * w.band, call->shape->g.out_h);
-    for (int row = item0 * w.band; row < end; row += w.band) {
-        const int row1 = smaller(row + w.band, end);
+    for (int row = item0; row < item1; row += w.band) {
+        const int row1 = smaller(row + w.band, item1);
         const struct dot_source source = dot_window_fill(&w, call, row, row1);
         run_band(call, level, &source, row, row1);
     }

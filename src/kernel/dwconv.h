@@ -35,7 +35,7 @@ size_t dwconv_packed(const struct conv_shape *s, const struct dwconv_level *leve
 void dwconv_pack(const struct conv_shape *s, const struct dwconv_level *level, const void *w,
                  void *packed);
 size_t dwconv_scratch(const struct conv_shape *s, const struct dwconv_level *level);
-int dwconv_items(const struct conv_shape *s, const struct dwconv_level *level);
+int dwconv_items(const struct conv_shape *s); /* rows */
 void dwconv_run(const struct conv_call *call, const struct dwconv_level *level, int item0,
                 int item1);
 
@@ -56,7 +56,7 @@ void dwconv_run(const struct conv_call *call, const struct dwconv_level *level, 
     static int prefix##_items(const struct conv_shape *s, int phase)                               \
     {                                                                                              \
         (void)phase;                                                                               \
-        return dwconv_items(s, &(its_level));                                                      \
+        return dwconv_items(s);                                                                    \
     }                                                                                              \
     static void prefix##_run(const struct conv_call *call, int phase, int item0, int item1)        \
     {                                                                                              \
