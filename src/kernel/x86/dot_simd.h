@@ -36,20 +36,24 @@ INLINE void scales_load(struct scales *s, const struct dot_span *span, int n, la
     }
 }
 
-/* The common case: bytes, nothing added. */
+/* The common case: bytes, nothing added. Four vectors at a time. */
 INLINE void finish_bytes(const struct dot_span *span, const dots sum[TILE_PIXELS][TILE_VECTORS],
                          const struct scales *scales, uint8_t *y, int m, int n, lanes last)
 {
-    const vec low = vec_set(span->low);
-    const vec high = vec_set(span->high);
+    const struct byte_limits limits = byte_limits_of(span->low, span->high, span->out_zero);
     UNROLL
-    for (int p = 0; p < m; p++) {
+    for (int first = 0; first < m * n; first += 4) {
+        uint8_t *to[4] = {NULL};
+        lanes some[4];
+        vec r[4];
         UNROLL
-        for (int v = 0; v < n; v++) {
-            const vec r = dots_finish(sum[p][v], scales->multiplier[v], scales->bias[v]);
-            vec_store_u8(y + p * span->y_pixel + v * LANES, vec_limited(r, low, high),
-                         span->out_zero, v == n - 1 ? last : lanes_first(LANES));
+        for (int i = 0; i < 4 && first + i < m * n; i++) {
+            const int p = (first + i) / n, v = (first + i) % n;
+            to[i] = y + p * span->y_pixel + v * LANES;
+            some[i] = v == n - 1 ? last : lanes_first(LANES);
+            r[i] = dots_finish(sum[p][v], scales->multiplier[v], scales->bias[v]);
         }
+        vec_store_four(to, r, &limits, some, m * n - first < 4 ? m * n - first : 4);
     }
 }
 

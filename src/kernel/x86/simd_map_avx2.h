@@ -81,4 +81,25 @@ INLINE vec vec_limited(vec r, vec low, vec high)
     return _mm256_min_ps(_mm256_max_ps(r, low), high);
 }
 
+/* Limits of bytes, for vec_store_four(). */
+struct byte_limits {
+    vec low, high;
+    int zero;
+};
+
+INLINE struct byte_limits byte_limits_of(float low, float high, int zero)
+{
+    return (struct byte_limits){vec_set(low), vec_set(high), zero};
+}
+
+/* n <= 4 vectors, limited and rounded as conv_kernel.h has it, to to[0], to[1], …. */
+INLINE void vec_store_four(uint8_t *const to[4], const vec r[4], const struct byte_limits *l,
+                           const lanes some[4], int n)
+{
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        if (i < n)
+            vec_store_u8(to[i], vec_limited(r[i], l->low, l->high), l->zero, some[i]);
+}
+
 #endif
