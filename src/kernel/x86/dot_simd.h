@@ -47,8 +47,10 @@ INLINE void finish_bytes(const struct dot_span *span, const dots sum[TILE_PIXELS
         lanes some[4];
         vec r[4];
         UNROLL
-        for (int i = 0; i < 4 && first + i < m * n; i++) {
+        for (int i = 0; i < 4; i++) {
             const int p = (first + i) / n, v = (first + i) % n;
+            if (first + i >= m * n)
+                continue;
             to[i] = y + p * span->y_pixel + v * LANES;
             some[i] = v == n - 1 ? last : lanes_first(LANES);
             r[i] = dots_finish(sum[p][v], scales->multiplier[v], scales->bias[v]);

@@ -223,25 +223,6 @@ INLINE void load_column(vec out[WINOGRAD_PATCH], const int32_t *in, ptrdiff_t po
     }
 }
 
-/* A line of results whose first one is element `at` of y; `n` of them are inside the map. */
-INLINE void store_line(const struct conv_call *call, const struct byte_limits *limits,
-                       const vec done[WINOGRAD_TILE], ptrdiff_t at, ptrdiff_t pixel, int n,
-                       int channel, lanes some)
-{
-    if (conv_stores_bytes(call->shape)) {
-        uint8_t *const y = (uint8_t *)call->y + at;
-        uint8_t *const to[WINOGRAD_TILE] = {y, y + pixel, y + 2 * pixel, y + 3 * pixel};
-        const lanes all[WINOGRAD_TILE] = {some, some, some, some};
-        vec_store_four(to, done, limits, all, n);
-        return;
-    }
-    UNROLL
-    for (int x = 0; x < WINOGRAD_TILE; x++)
-        if (x < n)
-            conv_store_any(call, done[x], at + x * pixel,
-                           (at / pixel + x) * call->c->add_pitch + channel, some);
-}
-
 static void whole_result(const struct conv_call *call, const struct winograd_square *square,
                          const int32_t *in, ptrdiff_t point, const float *scale,
                          ptrdiff_t scale_point, int channel)
@@ -249,10 +230,9 @@ static void whole_result(const struct conv_call *call, const struct winograd_squ
     const struct winograd_square s = *square;
     const struct conv_constants *c = call->c;
     const lanes some = lanes_first(call->shape->g.out_c - channel);
-    const bool bytes = call->shape->out == MAP_U8; /* others may have no limits */
-    const struct byte_limits limits =
-        byte_limits_of(bytes ? c->low : 0.0F, bytes ? c->high : 0.0F, c->out_zero);
+    const bool plain = conv_stores_bytes(call->shape);
     const vec bias = vec_load_some(c->bias + channel, some);
+    const vec low = vec_set(c->low), high = vec_set(c->high);
     vec columns[WINOGRAD_TILE][WINOGRAD_PATCH];
     UNROLL
     for (int x = 0; x < WINOGRAD_PATCH; x++) {
@@ -263,15 +243,25 @@ static void whole_result(const struct conv_call *call, const struct winograd_squ
         for (int y = 0; y < WINOGRAD_TILE; y++)
             columns[y][x] = done[y];
     }
-    for (int y = 0; y < s.y1; y++) {
+    UNROLL
+    for (int y = 0; y < WINOGRAD_TILE; y++) {
         vec done[WINOGRAD_TILE];
         result_line(done, columns[y]);
+        if (y >= s.y1)
+            break;
         const ptrdiff_t at = s.origin + y * s.row + channel;
-        if (s.x1 >= WINOGRAD_TILE)
-            store_line(call, &limits, done, at, s.pixel, WINOGRAD_TILE, channel, some);
-        else
-            for (int x = 0; x < s.x1; x++)
-                store_line(call, &limits, done + x, at + x * s.pixel, s.pixel, 1, channel, some);
+        UNROLL
+        for (int x = 0; x < WINOGRAD_TILE; x++) {
+            if (x >= s.x1)
+                break;
+            if (plain)
+                vec_store_u8((uint8_t *)call->y + at + x * s.pixel, vec_limited(done[x], low, high),
+                             c->out_zero, some);
+            else
+                conv_store_any(call, done[x], at + x * s.pixel,
+                               ((s.origin + y * s.row) / s.pixel + x) * c->add_pitch + channel,
+                               some);
+        }
     }
 }
 
