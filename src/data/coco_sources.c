@@ -19,6 +19,8 @@ bool source_is(const char *source, const char *name)
 /* Flag the pictures of every name in the list. */
 static int choose(bool *chosen, const struct coco *c, const char *names)
 {
+    if (!*names)
+        return error_set(BPNET_EUSAGE, "%s: no source is named", c->path);
     for (const char *name = names; *name;) {
         const size_t n = strcspn(name, ",");
         bool found = false;

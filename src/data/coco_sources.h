@@ -9,7 +9,7 @@ bool source_is(const char *source, const char *name);
 
 /*
  * Keep the pictures of these sources, names with commas between them, and their annotations.
- * BPNET_EUSAGE when a name is that of no picture.
+ * BPNET_EUSAGE when a name is that of no picture, or there is no name.
  */
 int coco_keep_sources(struct coco *c, const char *names);
 

@@ -346,7 +346,7 @@ static void keeps_sources(void **state)
     assert_int_equal(c->images[0].id, 9);
     coco_free(c);
 
-    static const char *const unknown[] = {"lake", "sea,lake", "se", "sea:", ",sea"};
+    static const char *const unknown[] = {"lake", "sea,lake", "se", "sea:", ",sea", ""};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         c = three_sources();
         assert_int_equal(coco_keep_sources(c, unknown[i]), BPNET_EUSAGE);
