@@ -111,7 +111,7 @@ static int open_teacher(struct session *s)
 {
     struct train_state *state = &s->start.state;
     const char *path = s->spec->teacher.model_path;
-    const struct teacher_options options = {.kernels = &s->kernels,
+    const struct teacher_options options = {.kernels = s->is_mixed ? &s->mixed : &s->kernels,
                                             .workers = s->workers,
                                             .key = s->options->key,
                                             .folder = s->options->dry_run ? NULL : s->folder,

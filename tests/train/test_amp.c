@@ -6,6 +6,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +77,24 @@ static void test_repeats(void **state)
     assert_string_equal(result.hash, whole.hash);
 }
 
+/* The teacher (what test_loss() trained) computes in mixed precision, too, and repeats itself. */
+static void test_teacher(void **state)
+{
+    struct training mixed = mixed_of(*state);
+    struct train_result one, two;
+    char override[512];
+    char *path = training_path(&mixed, "single/bpnet_model.bpnet");
+    snprintf(override, sizeof override, "teacher.model_path=%s", path);
+    mixed.overrides[mixed.n_overrides++] = override;
+    mixed.overrides[mixed.n_overrides++] = "num_epoch=1";
+    mixed.overrides[mixed.n_overrides++] = "checkpoint_n_epoch=1";
+    must(training_run(&one, &mixed, "taught"));
+    mixed.options.threads = 3;
+    must(training_run(&two, &mixed, "taught_again"));
+    assert_string_equal(one.hash, two.hash);
+    free(path);
+}
+
 /* A run goes on in the precision that it began in, or not at all. */
 static void test_is_remembered(void **state)
 {
@@ -94,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loss),
         cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_teacher),
         cmocka_unit_test(test_is_remembered),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
