@@ -39,17 +39,11 @@ int main(int argc, char **argv)
         return complain(argv[1]);
     int status = 0;
     for (int i = 2; i < argc; i++) {
-        bpnet_image image;
         const bpnet_people *people;
-        if (bpnet_image_load(&image, argv[i]) != BPNET_OK) {
-            status = complain(argv[i]);
-            continue;
-        }
-        if (bpnet_run(net, &image, &people) == BPNET_OK)
+        if (bpnet_run_file(net, argv[i], &people) == BPNET_OK)
             print(bpnet_get_info(net), people);
         else
             status = complain(argv[i]);
-        bpnet_image_free(&image);
     }
     bpnet_close(net);
     return status;

@@ -116,7 +116,15 @@ static int gather_photos(struct session *s)
         return error_set(BPNET_ENOMEM, "no memory for %zu names", s->photos.n);
     for (size_t i = 0; i < s->photos.n; i++)
         s->paths[i] = s->photos.items[i].path;
-    return picture_feed_open(&s->feed, s->paths, s->photos.n);
+    return BPNET_OK;
+}
+
+/* Whole pictures only where they are drawn on. */
+static int open_feed(struct session *s)
+{
+    const bool drawn = s->gathered ? s->args->dump_visualizations : !s->args->no_drawings;
+    const struct image_fit fit = predictor_fit(s->predictor);
+    return picture_feed_open(&s->feed, s->paths, s->photos.n, drawn ? NULL : &fit);
 }
 
 /* ---- results ------------------------------------------------------------------------------- */
@@ -230,12 +238,12 @@ static double milliseconds(const struct session *s)
     return (double)(ns[0] + ns[1] + ns[2]) * 1e-6;
 }
 
-static void tell(struct session *s, const char *path, const struct image *image,
+static void tell(struct session *s, const char *path, const struct image_scale *size,
                  const char *drawing, const char *points)
 {
     progress_clear(&s->progress);
     const int n = s->people.n_people;
-    printf("%s  %dx%d, %d %s, %.0f ms\n", path, image->w, image->h, n, n == 1 ? "person" : "people",
+    printf("%s  %dx%d, %d %s, %.0f ms\n", path, size->w, size->h, n, n == 1 ? "person" : "people",
            milliseconds(s));
     for (int k = 0; k < n; k++) {
         const struct extent e = extent_of(s, k);
@@ -246,7 +254,7 @@ static void tell(struct session *s, const char *path, const struct image *image,
         printf("  -> %s%s%s\n", drawing, *drawing && *points ? ", " : "", points);
 }
 
-static void tell_json(struct session *s, const char *path, const struct image *image,
+static void tell_json(struct session *s, const char *path, const struct image_scale *size,
                       const char *drawing, const char *points)
 {
     struct json_writer *w = &s->json;
@@ -254,9 +262,9 @@ static void tell_json(struct session *s, const char *path, const struct image *i
     json_write_key(w, "picture");
     json_write_string(w, path);
     json_write_key(w, "width");
-    json_write_integer(w, image->w);
+    json_write_integer(w, size->w);
     json_write_key(w, "height");
-    json_write_integer(w, image->h);
+    json_write_integer(w, size->h);
     json_write_key(w, "milliseconds");
     json_write_number(w, milliseconds(s));
     json_write_key(w, "drawing");
@@ -294,6 +302,7 @@ static int look_at(struct session *s, size_t index, const struct picture *pictur
     int err = predictor_run(s->predictor, &picture->image, &s->people);
     if (err < 0)
         return error_prefix(err, "%s", photo->path);
+    people_enlarge(&s->people, &picture->scale);
     if ((err = name_outputs(s, index, &drawing, &points)) < 0)
         goto done;
     const struct results_picture entry = {.path = photo->path,
@@ -310,7 +319,7 @@ static int look_at(struct session *s, size_t index, const struct picture *pictur
         goto done;
     s->n_read++;
     s->n_people += (size_t)s->people.n_people;
-    (s->run->common->json ? tell_json : tell)(s, photo->path, &picture->image, str_text(&drawing),
+    (s->run->common->json ? tell_json : tell)(s, photo->path, &picture->scale, str_text(&drawing),
                                               str_text(&points));
 done:
     str_free(&drawing);
@@ -358,7 +367,8 @@ static int open_session(struct session *s)
     if (!s->args->inference_spec)
         s->network.options.person_threshold = (float)s->args->min_score;
     if ((err = predictor_open(&s->predictor, &s->network.net, &s->network.options,
-                              s->network.workers)) < 0)
+                              s->network.workers)) < 0 ||
+        (err = open_feed(s)) < 0)
         return err;
     s->people.n_joints = s->network.net.skeleton->n_joints;
     const char *folder = s->run->common->results_dir;

@@ -104,7 +104,7 @@ static int open_paths(struct evaluator *e)
         if (!e->paths[i])
             return BPNET_ENOMEM;
     }
-    return picture_feed_open(&e->feed, (const char *const *)e->paths, e->set.n_images);
+    return picture_feed_open(&e->feed, (const char *const *)e->paths, e->set.n_images, NULL);
 }
 
 /* One person as a COCO detection (spec 11.2): a missing joint is 0, 0, 0. */

@@ -12,6 +12,7 @@ enum { SLOTS = 2 };
 struct picture_feed {
     const char *const *paths;
     size_t n;
+    struct image_fit fit;
     struct pipeline *pipeline;
     struct picture slots[SLOTS];
     void *pointers[SLOTS];
@@ -27,13 +28,15 @@ static int load(void *ctx, void *slot, uint64_t sequence, unsigned thread)
     picture->err = BPNET_OK;
     if (sequence >= f->n)
         return BPNET_OK; /* filled ahead, never asked for */
-    picture->err = image_load(&picture->image, f->paths[sequence], 3);
+    picture->err = image_load_fit(&picture->image, &picture->scale, f->paths[sequence],
+                                  f->fit.shrink ? &f->fit : NULL);
     if (picture->err < 0)
         snprintf(picture->message, sizeof(picture->message), "%s", error_message());
     return BPNET_OK;
 }
 
-int picture_feed_open(struct picture_feed **out, const char *const *paths, size_t n)
+int picture_feed_open(struct picture_feed **out, const char *const *paths, size_t n,
+                      const struct image_fit *fit)
 {
     *out = NULL;
     struct picture_feed *f = calloc(1, sizeof(*f));
@@ -41,6 +44,8 @@ int picture_feed_open(struct picture_feed **out, const char *const *paths, size_
         return error_set(BPNET_ENOMEM, "no memory to read pictures");
     f->paths = paths;
     f->n = n;
+    if (fit)
+        f->fit = *fit;
     for (int i = 0; i < SLOTS; i++)
         f->pointers[i] = &f->slots[i];
     const int err = pipeline_open(&f->pipeline, f->pointers, SLOTS, 1, 0, load, f);

@@ -9,14 +9,16 @@
 
 struct picture {
     struct image image; /* RGB; empty when err < 0 */
+    struct image_scale scale;
     int err;
     char message[512]; /* why */
 };
 
 struct picture_feed;
 
-/* `paths` are borrowed. */
-int picture_feed_open(struct picture_feed **out, const char *const *paths, size_t n);
+/* `paths` are borrowed. `fit` NULL: pictures are decoded whole. */
+int picture_feed_open(struct picture_feed **out, const char *const *paths, size_t n,
+                      const struct image_fit *fit);
 void picture_feed_close(struct picture_feed *f); /* NULL is allowed */
 
 /* The next picture, valid until the next call; at most n calls. */

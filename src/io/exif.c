@@ -51,7 +51,17 @@ int exif_orientation(const uint8_t *segment, size_t size)
     return 0;
 }
 
-int exif_turn(struct image *image, int orientation)
+/* What was left out at the right and the bottom may now be at the left and the top. */
+static void turn_scale(struct image_scale *scale, bool swap, bool mirror_x, bool mirror_y)
+{
+    const int w = swap ? scale->h : scale->w, h = swap ? scale->w : scale->h;
+    scale->w = w;
+    scale->h = h;
+    scale->left = mirror_x ? w % scale->shrink : 0;
+    scale->top = mirror_y ? h % scale->shrink : 0;
+}
+
+int exif_turn(struct image *image, struct image_scale *scale, int orientation)
 {
     if (orientation <= 1 || orientation > 8)
         return BPNET_OK;
@@ -80,5 +90,6 @@ int exif_turn(struct image *image, int orientation)
         }
     image_free(image);
     *image = upright;
+    turn_scale(scale, swap, mirror_x, mirror_y);
     return BPNET_OK;
 }

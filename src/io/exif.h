@@ -13,7 +13,10 @@
  */
 int exif_orientation(const uint8_t *segment, size_t size);
 
-/* Turn and mirror the stored picture as `orientation` asks; 5 to 8 swap width and height. */
-int exif_turn(struct image *image, int orientation);
+/*
+ * Turn and mirror the stored picture as `orientation` asks; 5 to 8 swap width and height. `scale`,
+ * with the stored picture's size and nothing left out at its left and top, is turned, too.
+ */
+int exif_turn(struct image *image, struct image_scale *scale, int orientation);
 
 #endif

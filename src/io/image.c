@@ -77,6 +77,20 @@ static const struct image_codec *codec_of(const uint8_t *bytes, size_t size, con
     return NULL;
 }
 
+static int decode(struct image *out, struct image_scale *scale, const uint8_t *bytes, size_t size,
+                  int channels, const struct image_fit *fit, const char *name)
+{
+    *out = (struct image){0};
+    *scale = (struct image_scale){.shrink = 1};
+    const struct image_codec *codec = codec_of(bytes, size, name);
+    if (!codec)
+        return BPNET_EFORMAT;
+    const int error = codec->decode(out, scale, bytes, size, channels, fit, name);
+    if (error == BPNET_OK && scale->shrink == 1)
+        *scale = (struct image_scale){.shrink = 1, .w = out->w, .h = out->h};
+    return error;
+}
+
 int image_decode(struct image *out, const uint8_t *bytes, size_t size, int channels,
                  const char *name)
 {
@@ -84,8 +98,14 @@ int image_decode(struct image *out, const uint8_t *bytes, size_t size, int chann
     if (channels != 1 && channels != 3)
         return error_set(BPNET_EUSAGE, "%s: decoding to %d channels; expected 1 or 3", name,
                          channels);
-    const struct image_codec *codec = codec_of(bytes, size, name);
-    return codec ? codec->decode(out, bytes, size, channels, name) : BPNET_EFORMAT;
+    struct image_scale scale;
+    return decode(out, &scale, bytes, size, channels, NULL, name);
+}
+
+int image_decode_fit(struct image *out, struct image_scale *scale, const uint8_t *bytes,
+                     size_t size, const struct image_fit *fit, const char *name)
+{
+    return decode(out, scale, bytes, size, 3, fit, name);
 }
 
 int image_load(struct image *out, const char *path, int channels)
@@ -95,6 +115,18 @@ int image_load(struct image *out, const char *path, int channels)
     int error = file_view_open(&file, path, max_file);
     if (error == BPNET_OK)
         error = image_decode(out, file.bytes, file.size, channels, path);
+    file_view_close(&file);
+    return error;
+}
+
+int image_load_fit(struct image *out, struct image_scale *scale, const char *path,
+                   const struct image_fit *fit)
+{
+    *out = (struct image){0};
+    struct file_view file;
+    int error = file_view_open(&file, path, max_file);
+    if (error == BPNET_OK)
+        error = image_decode_fit(out, scale, file.bytes, file.size, fit, path);
     file_view_close(&file);
     return error;
 }

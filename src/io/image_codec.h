@@ -11,9 +11,12 @@ struct image_codec {
     const char *name;
     bool (*recognise)(const uint8_t *bytes, size_t size);
 
-    /* As image_decode() and image_size(); `out` is zero and stays so on failure. */
-    int (*decode)(struct image *out, const uint8_t *bytes, size_t size, int channels,
-                  const char *name);
+    /*
+     * As image_decode(), image_decode_fit() and image_size(); `out` is zero and stays so on
+     * failure. `fit` may be NULL; a codec that knows no smaller sizes leaves `scale` as it is.
+     */
+    int (*decode)(struct image *out, struct image_scale *scale, const uint8_t *bytes, size_t size,
+                  int channels, const struct image_fit *fit, const char *name);
     int (*size)(int *w, int *h, const uint8_t *bytes, size_t size, const char *name);
 
     /* Encode to the stream of an open outfile. */

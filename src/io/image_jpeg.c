@@ -33,7 +33,8 @@ struct decoder {
     const char *name;
     size_t size;
     struct image image;
-    uint8_t *cmyk; /* a row */
+    int shrink;
+    uint8_t *row; /* of the library's: with four inks, or longer than the picture's */
 };
 
 struct encoder {
@@ -191,31 +192,56 @@ static void choose_colours(struct decoder *d, int channels)
         d->jpeg.out_color_space = channels == 3 ? JCS_RGB : JCS_GRAYSCALE;
 }
 
+/* Fewer pixels a block, as `fit` asks; no side vanishes. */
+static void choose_size(struct decoder *d, const struct image_fit *fit, int orientation)
+{
+    const int w = (int)d->jpeg.image_width, h = (int)d->jpeg.image_height;
+    const bool on_its_side = orientation >= 5;
+    d->shrink = fit ? fit->shrink(fit->ctx, on_its_side ? h : w, on_its_side ? w : h) : 1;
+    while (d->shrink > 1 && (d->shrink > w || d->shrink > h))
+        d->shrink /= 2;
+    d->jpeg.scale_num = (unsigned)(DCTSIZE / d->shrink);
+    d->jpeg.scale_denom = DCTSIZE;
+}
+
+/* Memory for the picture, and for a row where the library's are not the picture's. */
+static void reserve(struct decoder *d, int channels)
+{
+    /* The library has a pixel for the rest at the border, of which the file says less. */
+    const int w = (int)d->jpeg.image_width / d->shrink, h = (int)d->jpeg.image_height / d->shrink;
+    const bool larger = (int)d->jpeg.output_width > w || (int)d->jpeg.output_height > h;
+    if ((d->error = image_alloc(&d->image, w, h, channels)) < 0)
+        longjmp(d->failed, 1);
+    const size_t bytes = (size_t)d->jpeg.output_width * (size_t)d->jpeg.output_components;
+    if ((d->jpeg.out_color_space == JCS_CMYK || larger) && !(d->row = malloc(bytes))) {
+        d->error = error_set(BPNET_ENOMEM, "%s: no memory for a row", d->name);
+        longjmp(d->failed, 1);
+    }
+}
+
 static void decode_rows(struct decoder *d, int channels)
 {
     choose_colours(d, channels);
     jpeg_start_decompress(&d->jpeg);
-    const int w = (int)d->jpeg.output_width, h = (int)d->jpeg.output_height;
-    if ((d->error = image_alloc(&d->image, w, h, channels)) < 0)
-        longjmp(d->failed, 1);
+    reserve(d, channels);
     const bool cmyk = d->jpeg.out_color_space == JCS_CMYK;
-    if (cmyk && !(d->cmyk = malloc((size_t)w * 4))) {
-        d->error = error_set(BPNET_ENOMEM, "%s: no memory for a row", d->name);
-        longjmp(d->failed, 1);
-    }
-    const size_t stride = (size_t)w * (size_t)channels;
+    const size_t stride = (size_t)d->image.w * (size_t)channels;
     while (d->jpeg.output_scanline < d->jpeg.output_height) {
-        uint8_t *row = d->image.pixels + stride * d->jpeg.output_scanline;
-        JSAMPROW into = cmyk ? d->cmyk : row;
+        const int y = (int)d->jpeg.output_scanline;
+        uint8_t *row = y < d->image.h ? d->image.pixels + stride * (size_t)y : NULL;
+        JSAMPROW into = d->row ? d->row : row;
         jpeg_read_scanlines(&d->jpeg, &into, 1);
-        if (cmyk)
-            cmyk_row(row, d->cmyk, w, channels, d->jpeg.saw_Adobe_marker);
+        if (row && cmyk)
+            cmyk_row(row, d->row, d->image.w, channels, d->jpeg.saw_Adobe_marker);
+        else if (row && d->row)
+            memcpy(row, d->row, stride);
     }
     jpeg_finish_decompress(&d->jpeg);
 }
 
 /* Run one of the two things one does with a file, between the library's set-up and clean-up. */
-static int run(struct decoder *d, const uint8_t *bytes, size_t size, int channels, int *orientation)
+static int run(struct decoder *d, const uint8_t *bytes, size_t size, int channels,
+               const struct image_fit *fit, int *orientation)
 {
     d->jpeg.err = jpeg_std_error(&d->errors);
     d->errors.error_exit = decode_fail;
@@ -226,22 +252,28 @@ static int run(struct decoder *d, const uint8_t *bytes, size_t size, int channel
         decoder_start(d, bytes, size);
         read_header(d);
         *orientation = orientation_of(d);
-        if (channels)
+        if (channels) {
+            choose_size(d, fit, *orientation);
             decode_rows(d, channels);
+        }
     }
     jpeg_destroy_decompress(&d->jpeg);
-    free(d->cmyk);
+    free(d->row);
     return d->error;
 }
 
-static int decode(struct image *out, const uint8_t *bytes, size_t size, int channels,
-                  const char *name)
+static int decode(struct image *out, struct image_scale *scale, const uint8_t *bytes, size_t size,
+                  int channels, const struct image_fit *fit, const char *name)
 {
     struct decoder d = {.name = name};
     int orientation = 1;
-    int error = run(&d, bytes, size, channels, &orientation);
-    if (error == BPNET_OK && channels == 3)
-        error = exif_turn(&d.image, orientation);
+    int error = run(&d, bytes, size, channels, fit, &orientation);
+    if (error == BPNET_OK) {
+        *scale = (struct image_scale){
+            .shrink = d.shrink, .w = (int)d.jpeg.image_width, .h = (int)d.jpeg.image_height};
+        if (channels == 3)
+            error = exif_turn(&d.image, scale, orientation);
+    }
     if (error < 0)
         image_free(&d.image);
     *out = d.image;
@@ -252,7 +284,7 @@ static int size_of(int *w, int *h, const uint8_t *bytes, size_t size, const char
 {
     struct decoder d = {.name = name};
     int orientation = 1;
-    const int error = run(&d, bytes, size, 0, &orientation);
+    const int error = run(&d, bytes, size, 0, NULL, &orientation);
     if (error < 0)
         return error;
     const bool on_its_side = orientation >= 5;

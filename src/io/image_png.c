@@ -160,9 +160,11 @@ static void run(struct decoder *d, int channels)
     decode_rows(d, channels);
 }
 
-static int decode(struct image *out, const uint8_t *bytes, size_t size, int channels,
-                  const char *name)
+static int decode(struct image *out, struct image_scale *scale, const uint8_t *bytes, size_t size,
+                  int channels, const struct image_fit *fit, const char *name)
 {
+    (void)scale;
+    (void)fit; /* every pixel has to be inflated anyway */
     struct decoder d = {.name = name, .bytes = bytes, .size = size};
     uint64_t w, h;
     int error = check_header(&w, &h, bytes, size, name);

@@ -246,18 +246,31 @@ static void show_people(struct bpnet *net)
     net->people = (bpnet_people){found->n_people, net->persons};
 }
 
-int bpnet_run(bpnet *net, const bpnet_image *image, const bpnet_people **people)
+struct image_fit handle_fit(const struct bpnet *net)
 {
-    *people = NULL;
-    struct image picture;
+    return predictor_fit(net->predictor);
+}
+
+int handle_run(struct bpnet *net, const struct image *image, const struct image_scale *scale,
+               const bpnet_people **people)
+{
     int err;
-    if ((err = packed_picture_make(&picture, &net->picture, image)) < 0 ||
-        (err = predictor_run(net->predictor, &picture, &net->found)) < 0 ||
+    if ((err = predictor_run(net->predictor, image, &net->found)) < 0 ||
         (err = reserve_people(net, net->found.n_people)) < 0)
         return err;
+    people_enlarge(&net->found, scale);
     show_people(net);
     *people = &net->people;
     return BPNET_OK;
+}
+
+int bpnet_run(bpnet *net, const bpnet_image *image, const bpnet_people **people)
+{
+    static const struct image_scale whole = {.shrink = 1};
+    *people = NULL;
+    struct image picture;
+    const int err = packed_picture_make(&picture, &net->picture, image);
+    return err < 0 ? err : handle_run(net, &picture, &whole, people);
 }
 
 void bpnet_get_times(const bpnet *net, bpnet_times *times)

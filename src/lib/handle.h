@@ -5,6 +5,14 @@
 #include "bpnet.h"
 #include "io/image.h"
 
+/*
+ * People of a picture that was decoded as handle_fit() asks, or smaller or larger, as bpnet_run()
+ * would have them of the whole one.
+ */
+struct image_fit handle_fit(const struct bpnet *net);
+int handle_run(struct bpnet *net, const struct image *image, const struct image_scale *scale,
+               const bpnet_people **people);
+
 /* Memory for a picture that has to be repacked; zero-initialise. */
 struct packed_picture {
     uint8_t *pixels;

@@ -41,6 +41,22 @@ void people_clear(struct people *p)
     p->n_people = 0;
 }
 
+/* Pixel centres are at whole numbers in both pictures. */
+void people_enlarge(struct people *p, const struct image_scale *scale)
+{
+    if (scale->shrink == 1)
+        return;
+    const float by = (float)scale->shrink, centre = (by - 1) / 2;
+    const size_t n = (size_t)p->n_people * (size_t)p->n_joints;
+    for (size_t i = 0; i < n; i++) {
+        struct joint_position *joint = &p->joints[i];
+        if (!joint->found)
+            continue;
+        joint->x = joint->x * by + (centre + (float)scale->left);
+        joint->y = joint->y * by + (centre + (float)scale->top);
+    }
+}
+
 void people_free(struct people *p)
 {
     free(p->joints);

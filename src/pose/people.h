@@ -2,6 +2,8 @@
 #ifndef POSE_PEOPLE_H
 #define POSE_PEOPLE_H
 
+#include "io/image.h"
+
 #include <stdbool.h>
 
 struct joint_position {
@@ -22,6 +24,9 @@ struct people {
 /* Make room for one more person, all joints not found, score 0; returns its joints or NULL. */
 struct joint_position *people_add(struct people *p);
 void people_clear(struct people *p);
+
+/* From positions in a picture that was decoded smaller to the whole one's. */
+void people_enlarge(struct people *p, const struct image_scale *scale);
 void people_free(struct people *p); /* a zeroed one with n_joints set is a valid empty list */
 
 #endif

@@ -170,6 +170,16 @@ static int round_up(int n, int multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
+/* Where a picture of image_w x image_h lies in the view of one scale. */
+static int plan_box(const struct predictor *p, struct letterbox *box, int image_w, int image_h,
+                    float scale)
+{
+    const struct predict_options *o = &p->options;
+    const int h = (int)lrintf((float)o->input_h * scale),
+              w = (int)lrintf((float)o->input_w * scale);
+    return letterbox_plan(box, image_w, image_h, w < 1 ? 1 : w, h < 1 ? 1 : h, o->aspect);
+}
+
 /*
  * An input that is a whole number of cells keeps every cell's place: SAME padding would otherwise
  * shift by half a pixel at every odd size, and a mirrored view would not line up. The original
@@ -179,10 +189,7 @@ static int plan_view(const struct predictor *p, struct view *v, const struct ima
                      float scale)
 {
     const struct predict_options *o = &p->options;
-    const int h = (int)lrintf((float)o->input_h * scale),
-              w = (int)lrintf((float)o->input_w * scale);
-    const int err =
-        letterbox_plan(&v->box, image->w, image->h, w < 1 ? 1 : w, h < 1 ? 1 : h, o->aspect);
+    const int err = plan_box(p, &v->box, image->w, image->h, scale);
     if (err < 0)
         return err;
     const bool as_is = p->net.fixed_size || (o->compat && p->n_views == 1 && !o->flip_test);
@@ -202,6 +209,25 @@ static int reserve_input(struct predictor *p, size_t bytes)
         return error_set(BPNET_ENOMEM, "no memory for a network input of %zu bytes", bytes);
     p->input_capacity = bytes;
     return BPNET_OK;
+}
+
+static int shrink_for(const void *ctx, int w, int h)
+{
+    const struct predictor *p = ctx;
+    struct letterbox box;
+    int shrink = 1;
+    if (p->options.compat)
+        return shrink;
+    if (plan_box(p, &box, w, h, p->options.scales[p->n_views - 1]) < 0)
+        return shrink; /* the run will say why */
+    while (shrink < 8 && box.fx * (2 * shrink) <= 1 && box.fy * (2 * shrink) <= 1)
+        shrink *= 2;
+    return shrink;
+}
+
+struct image_fit predictor_fit(const struct predictor *p)
+{
+    return (struct image_fit){shrink_for, p};
 }
 
 /* Normalised zeros at the right of and below the letterbox. */

@@ -78,6 +78,13 @@ int predictor_open(struct predictor **out, const struct net *net,
                    const struct predict_options *options, struct workers *workers);
 void predictor_close(struct predictor *p); /* NULL is allowed */
 
+/*
+ * How a picture for this predictor may be decoded: as much smaller as no view of it is larger than
+ * what is then there; whole with `compat`. Then people_enlarge() brings people to the whole
+ * picture. Valid as long as the predictor.
+ */
+struct image_fit predictor_fit(const struct predictor *p);
+
 /* People of one RGB picture; `people` is cleared first and belongs to the caller. */
 int predictor_run(struct predictor *p, const struct image *image, struct people *people);
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 
 enum { W = 13, H = 9 };
 
@@ -230,6 +231,128 @@ static void test_damaged_exif_says_nothing(void **state)
         bytes[damage[i].at] = damage[i].value;
         assert_int_equal(exif_orientation(bytes, sizeof(bytes)), 0);
     }
+}
+
+/* ---- smaller ----------------------------------------------------------------------------------
+ */
+
+static int shrink_by(const void *ctx, int w, int h)
+{
+    (void)w;
+    (void)h;
+    return *(const int *)ctx;
+}
+
+static struct image_fit fit_by(const int *shrink)
+{
+    return (struct image_fit){shrink_by, shrink};
+}
+
+/* A JPEG of soft colours with an EXIF orientation; no side is a multiple of 2, 4 or 8. */
+static uint8_t *soft_jpeg(int orientation, size_t *size)
+{
+    static const uint8_t exif[] = "\xff\xe1\0\x22"
+                                  "Exif\0\0MM\0*\0\0\0\10\0\1\1\22\0\3\0\0\0\1\0\0\0\0\0\0\0";
+    enum { EXIF = sizeof(exif) - 1, SOI = 2 };
+    struct image image;
+    assert_int_equal(image_alloc(&image, 103, 69, 3), BPNET_OK);
+    for (int i = 0; i < 103 * 69; i++) {
+        const double x = i % 103, y = (int)(i / 103);
+        image.pixels[3 * i] = (uint8_t)(2 * x + 20);
+        image.pixels[3 * i + 1] = (uint8_t)(3 * y + 10);
+        image.pixels[3 * i + 2] = (uint8_t)(128 + 90 * sin(x / 15) * cos(y / 12));
+    }
+    assert_int_equal(image_save(&image, scratch_path("soft.jpg"), 95), BPNET_OK);
+    image_free(&image);
+    char *plain = scratch_read(scratch_path("soft.jpg"), size);
+    uint8_t *turned = malloc(*size + EXIF);
+    memcpy(turned, plain, SOI);
+    memcpy(turned + SOI, exif, EXIF);
+    turned[SOI + 4 + 25] = (uint8_t)orientation;
+    memcpy(turned + SOI + EXIF, plain + SOI, *size - SOI);
+    *size += EXIF;
+    free(plain);
+    return turned;
+}
+
+/* Every pixel of the smaller picture is about the mean of those of the whole one it stands for. */
+static void compare_means(const struct image *small, const struct image_scale *scale,
+                          const struct image *whole, double tolerance)
+{
+    const int k = scale->shrink;
+    assert_int_equal(small->w, whole->w / k);
+    assert_int_equal(small->h, whole->h / k);
+    assert_true(scale->w == whole->w && scale->h == whole->h);
+    for (int i = 0; i < small->w * small->h * 3; i++) {
+        const int x = i / 3 % small->w * k + scale->left, y = i / 3 / small->w * k + scale->top;
+        double sum = 0;
+        for (int j = 0; j < k * k; j++)
+            sum += whole->pixels[((y + j / k) * whole->w + x + j % k) * 3 + i % 3];
+        if (fabs(sum / (k * k) - small->pixels[i]) > tolerance)
+            fail_msg("1 / %d: %d at %d, the mean is %g", k, small->pixels[i], i, sum / (k * k));
+    }
+}
+
+static void test_smaller_jpegs_are_means(void **state)
+{
+    (void)state;
+    for (int orientation = 1; orientation <= 8; orientation++) {
+        size_t n;
+        uint8_t *jpeg = soft_jpeg(orientation, &n);
+        struct image whole, small;
+        struct image_scale scale;
+        assert_int_equal(image_decode(&whole, jpeg, n, 3, "it"), BPNET_OK);
+        assert_int_equal(whole.w, orientation < 5 ? 103 : 69);
+        for (int shrink = 1; shrink <= 8; shrink *= 2) {
+            const struct image_fit fit = fit_by(&shrink);
+            assert_int_equal(image_decode_fit(&small, &scale, jpeg, n, &fit, "it"), BPNET_OK);
+            assert_int_equal(scale.shrink, shrink);
+            compare_means(&small, &scale, &whole, 3);
+            image_free(&small);
+        }
+        assert_int_equal(image_decode_fit(&small, &scale, jpeg, n - 40, NULL, "it"), BPNET_EFORMAT);
+        assert_null(small.pixels);
+        image_free(&whole);
+        free(jpeg);
+    }
+}
+
+static void test_smaller_pictures_of_every_kind(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"baseline.jpg", "progressive.jpg", "cmyk.jpg", "grey.jpg",
+                                        "rgb8.png"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        for (int shrink = 1; shrink <= 8; shrink *= 2) {
+            struct image whole, small;
+            struct image_scale scale;
+            const struct image_fit fit = fit_by(&shrink);
+            assert_int_equal(image_load(&whole, fixture(names[i]), 3), BPNET_OK);
+            assert_int_equal(image_load_fit(&small, &scale, fixture(names[i]), &fit), BPNET_OK);
+            assert_int_equal(scale.shrink, i == 4 ? 1 : shrink);
+            compare_means(&small, &scale, &whole, shrink == 1 ? 0 : 20); /* 19 a pixel */
+            image_free(&whole);
+            image_free(&small);
+        }
+}
+
+/* A side of less pixels than it is to shrink by stays. */
+static void test_nothing_shrinks_away(void **state)
+{
+    (void)state;
+    const int shrink = 8;
+    const struct image_fit fit = fit_by(&shrink);
+    struct image image, small;
+    struct image_scale scale;
+    assert_int_equal(image_alloc(&image, 40, 3, 3), BPNET_OK);
+    memset(image.pixels, 77, 40 * 3 * 3);
+    assert_int_equal(image_save(&image, scratch_path("flat.jpg"), 90), BPNET_OK);
+    assert_int_equal(image_load_fit(&small, &scale, scratch_path("flat.jpg"), &fit), BPNET_OK);
+    assert_true(small.w == 20 && small.h == 1 && scale.shrink == 2);
+    image_free(&small);
+    assert_int_equal(image_load_fit(&small, &scale, scratch_path("none.jpg"), &fit), BPNET_ENOENT);
+    assert_null(small.pixels);
+    image_free(&image);
 }
 
 /* ---- bad files --------------------------------------------------------------------------- */
@@ -458,6 +581,9 @@ int main(void)
         cmocka_unit_test(test_grey_of_colour_and_colour_of_grey),
         cmocka_unit_test(test_orientation),
         cmocka_unit_test(test_damaged_exif_says_nothing),
+        cmocka_unit_test(test_smaller_jpegs_are_means),
+        cmocka_unit_test(test_smaller_pictures_of_every_kind),
+        cmocka_unit_test(test_nothing_shrinks_away),
         cmocka_unit_test(test_every_truncation_is_refused),
         cmocka_unit_test(test_flipped_bits_never_crash),
         cmocka_unit_test(test_bombs),

@@ -6,8 +6,10 @@
 
 #include "base/workers.h"
 #include "deploy/compile.h"
+#include "io/file.h"
 #include "io/image.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -118,6 +120,39 @@ static void formats_and_strides_are_one_picture(void **state)
     bpnet_close(other);
 }
 
+/* Decoded at half its size, the photograph shows the same people, in its own pixels. */
+static void files_are_looked_at(void **state)
+{
+    (void)state;
+    const char *path = SOURCE_DIR "/examples/photos/basketball.jpg";
+    bpnet *net = open_engine(NULL), *other = open_engine(NULL);
+    const bpnet_people *expected, *found;
+    assert_int_equal(bpnet_run(net, &photo, &expected), BPNET_OK);
+    assert_int_equal(bpnet_run_file(other, path, &found), BPNET_OK);
+    assert_true(expected->n_persons >= 1 && found->n_persons >= 1);
+    int near = 0;
+    for (int j = 0; j < 18; j++) {
+        const bpnet_joint *a = &expected->persons[0].joints[j], *b = &found->persons[0].joints[j];
+        near += a->score > 0 && b->score > 0 && fabsf(a->x - b->x) < 8 && fabsf(a->y - b->y) < 8;
+    }
+    assert_true(near >= 4);
+
+    struct file_view file;
+    assert_int_equal(file_view_open(&file, path, 1 << 20), BPNET_OK);
+    assert_int_equal(bpnet_run_encoded(net, file.bytes, file.size, &expected), BPNET_OK);
+    assert_int_equal(expected->n_persons, found->n_persons);
+    for (int p = 0; p < found->n_persons; p++)
+        assert_memory_equal(found->persons[p].joints, expected->persons[p].joints,
+                            18 * sizeof(bpnet_joint));
+    assert_int_equal(bpnet_run_encoded(net, file.bytes, file.size / 2, &found), BPNET_EFORMAT);
+    assert_null(found);
+    assert_int_equal(bpnet_run_file(net, "nowhere.jpg", &found), BPNET_ENOENT);
+    assert_null(found);
+    file_view_close(&file);
+    bpnet_close(net);
+    bpnet_close(other);
+}
+
 struct stream {
     bpnet *net;
     int n_persons;
@@ -195,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_finds_people),
         cmocka_unit_test(formats_and_strides_are_one_picture),
+        cmocka_unit_test(files_are_looked_at),
         cmocka_unit_test(handles_share_an_engine),
         cmocka_unit_test(misuse_is_told),
     };

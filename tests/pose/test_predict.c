@@ -424,6 +424,96 @@ static void test_an_empty_picture_has_nobody(void **state)
     synthetic_free(&looking.maps);
 }
 
+/* ---- pictures decoded smaller ------------------------------------------------------------- */
+
+/* What a decoder makes of it: means of squares, less than `shrink` pixels left out at one side. */
+static struct image shrunk(const struct image *whole, const struct image_scale *s)
+{
+    struct image small = {.w = whole->w / s->shrink, .h = whole->h / s->shrink, .channels = 3};
+    small.pixels = malloc((size_t)small.w * (size_t)small.h * 3);
+    assert_non_null(small.pixels);
+    for (int i = 0; i < small.w * small.h * 3; i++) {
+        const int x = i / 3 % small.w * s->shrink + s->left;
+        const int y = i / 3 / small.w * s->shrink + s->top;
+        double sum = 0;
+        for (int j = 0; j < s->shrink * s->shrink; j++)
+            sum += whole->pixels[((y + j / s->shrink) * whole->w + x + j % s->shrink) * 3 + i % 3];
+        small.pixels[i] = (uint8_t)lrint(sum / (s->shrink * s->shrink));
+    }
+    return small;
+}
+
+static int wanted_shrink(const struct predict_options *o, int w, int h)
+{
+    struct looking_net looking = {0};
+    const struct net net = as_net(&looking);
+    struct predictor *p;
+    assert_int_equal(predictor_open(&p, &net, o, NULL), BPNET_OK);
+    const struct image_fit fit = predictor_fit(p);
+    const int shrink = fit.shrink(fit.ctx, w, h);
+    predictor_close(p);
+    return shrink;
+}
+
+static void test_people_of_a_picture_decoded_smaller(void **state)
+{
+    (void)state;
+    static const int large[][2] = {{1283, 1001}, {1001, 1283}, {2063, 699}};
+    struct looking_net looking = {0};
+    struct people people = {0};
+    for (size_t i = 0; i < sizeof(large) / sizeof(large[0]); i++)
+        for (int aspect = ASPECT_STRETCH; aspect <= ASPECT_PAD_IMAGE; aspect++)
+            for (int turned = 0; turned < 2; turned++) {
+                struct image image = spot_picture(large[i][0], large[i][1]);
+                struct predict_options o = spot_options();
+                o.aspect = (enum aspect_mode)aspect;
+                struct image_scale scale = {.w = image.w, .h = image.h};
+                scale.shrink = wanted_shrink(&o, image.w, image.h);
+                assert_true(scale.shrink > 1);
+                scale.left = turned ? image.w % scale.shrink : 0;
+                scale.top = turned ? image.h % scale.shrink : 0;
+                struct image small = shrunk(&image, &scale);
+                assert_int_equal(run(&looking, &o, &small, &people), BPNET_OK);
+                people_enlarge(&people, &scale);
+                assert_found(&people, &image, 1);
+                free(small.pixels);
+                free(image.pixels);
+            }
+    people_free(&people);
+    synthetic_free(&looking.maps);
+}
+
+/* As small as possible, but never smaller than the network sees it. */
+static void test_how_much_smaller(void **state)
+{
+    (void)state;
+    static const struct {
+        enum aspect_mode aspect;
+        int w, h, shrink;
+    } cases[] = {
+        {ASPECT_PAD_IMAGE, 511, 383, 1},       {ASPECT_PAD_IMAGE, 512, 384, 2},
+        {ASPECT_PAD_IMAGE, 512, 100, 2},       {ASPECT_PAD_IMAGE, 1023, 9, 2},
+        {ASPECT_PAD_IMAGE, 1024, 768, 4},      {ASPECT_PAD_IMAGE, 100, 1536, 8},
+        {ASPECT_PAD_IMAGE, 8000, 6000, 8},     {ASPECT_STRETCH, 512, 383, 1},
+        {ASPECT_STRETCH, 512, 1000, 2},        {ASPECT_ADJUST_NETWORK, 512, 1000, 2},
+        {ASPECT_ADJUST_NETWORK, 4096, 384, 2},
+    };
+    struct predict_options o = spot_options();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        o.aspect = cases[i].aspect;
+        assert_int_equal(wanted_shrink(&o, cases[i].w, cases[i].h), cases[i].shrink);
+    }
+    o.aspect = ASPECT_PAD_IMAGE;
+    o.n_scales = 2; /* the larger one counts */
+    o.scales[0] = 2;
+    o.scales[1] = 0.5f;
+    assert_int_equal(wanted_shrink(&o, 1024, 768), 2);
+    o = spot_options();
+    o.compat = true;
+    assert_int_equal(wanted_shrink(&o, 8000, 6000), 1);
+    assert_int_equal(wanted_shrink(&o, 0, 0), 1);
+}
+
 static void test_errors_are_told(void **state)
 {
     (void)state;
@@ -485,6 +575,8 @@ int main(void)
         cmocka_unit_test(test_networks_read_one_kind_of_input),
         cmocka_unit_test(test_reuse_and_threads),
         cmocka_unit_test(test_an_empty_picture_has_nobody),
+        cmocka_unit_test(test_people_of_a_picture_decoded_smaller),
+        cmocka_unit_test(test_how_much_smaller),
         cmocka_unit_test(test_errors_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
