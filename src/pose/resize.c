@@ -2,7 +2,7 @@
  * The resize works in bands of output rows. Each band keeps a ring of the last four source rows as
  * floats, so a source row is touched once a band; four of them are blended into one, then columns.
  * Grey is hardly stored: a row holds the picture's own pixels and a margin of four at either side,
- * since whatever lies farther out is the same.
+ * since whatever lies farther out is the same. Results of grey alone are not computed.
  */
 #include "pose/resize.h"
 
@@ -14,7 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAND_ROWS = 16, CHANNELS = RESIZE_CHANNELS, TAPS = RESIZE_TAPS, MARGIN = TAPS, SLACK = 4 };
+enum {
+    LEAST_BAND = 16,
+    BANDS_A_THREAD = 4,
+    CHANNELS = RESIZE_CHANNELS,
+    TAPS = RESIZE_TAPS,
+    MARGIN = TAPS,
+    SLACK = 4
+};
 
 /* What one thread needs. */
 struct scratch {
@@ -60,6 +67,19 @@ static void make_taps(struct resize_taps *t, const struct resize_span *span, int
         t->first[d] = clamp((int)below - 1 - span->first, -MARGIN, size) + MARGIN;
         cubic_weights(at - below, t->weights[d]);
     }
+}
+
+/* Results that see some of the picture: the others' taps all lie in the margins. */
+static struct resize_seen seen_of(const struct resize_taps *t, const struct resize_span *span,
+                                  int n)
+{
+    const int behind = span->last - span->first + 1 + MARGIN;
+    struct resize_seen seen = {0, n};
+    while (seen.from < n && t->first[seen.from] == 0)
+        seen.from++;
+    while (seen.to > seen.from && t->first[seen.to - 1] == behind)
+        seen.to--;
+    return seen;
 }
 
 static int reserve_taps(struct resize_taps *t, size_t n)
@@ -114,6 +134,11 @@ static int plan(struct resizer *r, const struct letterbox *box, bool antialias, 
         return err;
     make_taps(&r->taps_x, &r->across, box->w, box->fx * r->block_x);
     make_taps(&r->taps_y, &r->down, box->h, box->fy * r->block_y);
+    r->seen_x = seen_of(&r->taps_x, &r->across, box->w);
+    r->seen_y = seen_of(&r->taps_y, &r->down, box->h);
+    /* Neighbouring bands have three source rows in common, which both of them make. */
+    const int bands = threads > 1 ? BANDS_A_THREAD * (int)threads : 1;
+    r->band = box->h / bands > LEAST_BAND ? (box->h - 1) / bands + 1 : LEAST_BAND;
 
     r->scratch_each = sums_size(r) + (TAPS + 1) * line_size(r) + 2 * row_size(r);
     const size_t size = r->scratch_each * threads;
@@ -172,9 +197,7 @@ static int sum_rows(const struct job *job, int y0, int y1, uint32_t *sums)
     const int top = job->r->box.top;
     const int from = clamp(y0 - top, 0, image->h), to = clamp(y1 - top, 0, image->h);
     const size_t n = (size_t)image->w * (size_t)image->channels;
-    memset(sums, 0, n * sizeof(*sums));
-    for (int y = from; y < to; y++)
-        job->r->rows.accumulate(image->pixels + (size_t)y * n, n, sums);
+    job->r->rows.add_rows(image->pixels + (size_t)from * n, n, to - from, n, sums);
     return to - from;
 }
 
@@ -206,14 +229,7 @@ static void average_blocks(const struct job *job, int first, int last, int rows,
     const int width = job->r->block_x;
     const double share = 1 / ((double)rows * width);
     const uint32_t *at = sums + ((ptrdiff_t)first * width - job->r->box.left) * (ptrdiff_t)CHANNELS;
-    for (int x = first; x <= last; x++, out += CHANNELS) {
-        uint64_t sum[CHANNELS] = {0};
-        for (int i = 0; i < width; i++, at += CHANNELS)
-            for (int c = 0; c < CHANNELS; c++)
-                sum[c] += at[c];
-        for (int c = 0; c < CHANNELS; c++)
-            out[c] = (float)((double)sum[c] * share);
-    }
+    job->r->rows.average(at, width, share, (size_t)(last - first + 1), out);
 }
 
 /* Row `y` of the padded picture averaged by blocks; blocks at its far border may be smaller. */
@@ -224,7 +240,8 @@ static void average_row(const struct job *job, int y, uint32_t *sums, float *out
     const int64_t y0 = (int64_t)y * r->block_y;
     const int64_t y1 = y0 + r->block_y < r->box.padded_h ? y0 + r->block_y : r->box.padded_h;
     const int rows = sum_rows(job, (int)y0, (int)y1, sums);
-    const bool inner = job->image->channels == CHANNELS && rows == y1 - y0 && last - first > 1;
+    const bool inner = job->image->channels == CHANNELS && rows == y1 - y0 && last - first > 1 &&
+                       (int64_t)rows * r->block_x <= INT32_MAX / 255;
     if (inner)
         average_blocks(job, first + 1, last - 1, rows, sums, out + CHANNELS);
     for (int x = first; x <= last; x += inner && x == first ? last - first : 1)
@@ -266,14 +283,20 @@ static void make_line(const struct job *job, int y, const struct scratch *s, flo
 
 /* ---- output rows --------------------------------------------------------------------------- */
 
-static void write_row(const struct job *job, const struct scratch *s, int y)
+/* Row `y` from the blended line, or of grey alone when there is none. */
+static void write_row(const struct job *job, const struct scratch *s, const float *line, int y)
 {
     const struct resizer *r = job->r;
     const size_t n = (size_t)r->box.w, at = (size_t)y * job->pitch * CHANNELS;
+    const size_t from = line ? (size_t)r->seen_x.from : n, to = line ? (size_t)r->seen_x.to : n;
     uint8_t *levels = job->bytes ? job->bytes + at : s->levels;
-    r->rows.columns(s->blended, r->taps_x.first, (const float(*)[TAPS])r->taps_x.weights, n,
-                    s->row);
-    r->rows.narrow(s->row, n * CHANNELS, levels);
+    memset(levels, LETTERBOX_GREY, from * CHANNELS);
+    if (line) {
+        const float(*weights)[TAPS] = (const float(*)[TAPS])r->taps_x.weights;
+        r->rows.columns(line, r->taps_x.first + from, weights + from, to - from, s->row);
+        r->rows.narrow(s->row, (to - from) * CHANNELS, levels + from * CHANNELS);
+    }
+    memset(levels + to * CHANNELS, LETTERBOX_GREY, (n - to) * CHANNELS);
     for (size_t x = 0; !job->bytes && x < n * CHANNELS; x += CHANNELS)
         for (size_t c = 0; c < CHANNELS; c++)
             job->floats[at + x + c] = job->level[c][levels[x + c]];
@@ -284,13 +307,17 @@ static void make_band(void *ctx, size_t item, unsigned thread)
     const struct job *job = ctx;
     const struct resizer *r = job->r;
     const struct scratch s = scratch_of(r, thread);
-    const int begin = (int)item * BAND_ROWS;
-    const int end = begin + BAND_ROWS < r->box.h ? begin + BAND_ROWS : r->box.h;
+    const int begin = (int)item * r->band;
+    const int end = begin + r->band < r->box.h ? begin + r->band : r->box.h;
     int held[TAPS] = {-1, -1, -1, -1}; /* the source row in each place of the ring */
 
     for (int y = begin; y < end; y++) {
         const int first = r->taps_y.first[y] - MARGIN + r->down.first;
         const float *in[TAPS];
+        if (y < r->seen_y.from || y >= r->seen_y.to) {
+            write_row(job, &s, NULL, y);
+            continue;
+        }
         for (int k = 0; k < TAPS; k++) {
             const int row = clamp(first + k, 0, r->down.n - 1), place = row % TAPS;
             float *line = s.lines + (size_t)place * (line_size(r) / sizeof(float));
@@ -301,7 +328,7 @@ static void make_band(void *ctx, size_t item, unsigned thread)
             in[k] = line;
         }
         r->rows.blend(in, r->taps_y.weights[y], line_floats(r) - SLACK, s.blended);
-        write_row(job, &s, y);
+        write_row(job, &s, s.blended, y);
     }
 }
 
@@ -328,7 +355,7 @@ static int run(struct resizer *r, const struct image *image, const struct letter
         return err;
     job->r = r;
     job->image = image;
-    const size_t bands = (size_t)(box->h - 1) / BAND_ROWS + 1;
+    const size_t bands = (size_t)((box->h - 1) / r->band + 1);
     if (workers) {
         workers_run(workers, bands, make_band, job);
     } else {

@@ -24,6 +24,11 @@ struct resize_span {
     int first, last, n;
 };
 
+/* Results from .. to - 1 of an axis see some of the picture, the others grey alone. */
+struct resize_seen {
+    int from, to;
+};
+
 struct resize_taps {
     int32_t *first;
     float (*weights)[RESIZE_TAPS];
@@ -38,6 +43,8 @@ struct resizer {
     int block_x, block_y; /* averaged beforehand */
     struct resize_span across, down;
     struct resize_taps taps_x, taps_y;
+    struct resize_seen seen_x, seen_y;
+    int band; /* result rows that are made one after another */
     unsigned char *scratch;
     size_t scratch_size, scratch_each;
 };

@@ -14,8 +14,8 @@
 enum { MOST = 301, LINE = 3 * MOST + 16 };
 
 struct rows {
-    float widened[LINE], blended[LINE], columns[LINE];
-    uint32_t sums[LINE];
+    float widened[LINE], blended[LINE], columns[LINE], means[2][LINE];
+    uint32_t sums[3][LINE];
     uint8_t narrowed[LINE];
 };
 
@@ -24,9 +24,11 @@ static void run(enum cpu_level level, size_t n, size_t n_pixels, uint64_t seed, 
 {
     struct resize_rows k;
     struct rng rng = rng_stream(seed, n, 0);
-    static uint8_t bytes[LINE];
+    static uint8_t bytes[LINE + 300];
     static float lines[RESIZE_TAPS][LINE], weights[MOST][RESIZE_TAPS];
     static int32_t first[MOST];
+    for (size_t i = LINE; i < LINE + 300; i++)
+        bytes[i] = 255;
     for (size_t i = 0; i < LINE; i++) {
         bytes[i] = (uint8_t)rng_integer(&rng, 0, 255);
         for (int t = 0; t < RESIZE_TAPS; t++)
@@ -41,7 +43,13 @@ static void run(enum cpu_level level, size_t n, size_t n_pixels, uint64_t seed, 
     memset(out, 0x55, sizeof(*out));
     resize_rows_init(&k, level);
     k.widen(bytes, n, out->widened);
-    k.accumulate(bytes, n, out->sums);
+    const int rows[3] = {0, 3, 300}; /* of a picture whose pitch is 1 */
+    for (int i = 0; i < 3; i++)
+        k.add_rows(bytes, 1, rows[i], n, out->sums[i]);
+    for (int i = 0; i < 2; i++) { /* blocks of 1 and 4 pixels */
+        k.average(out->sums[2], 3 * i + 1, 1.0 / 7, n / (size_t)(9 * i + 3), out->means[i]);
+        out->means[i][n / (size_t)(9 * i + 3) * 3] = 0; /* may be touched */
+    }
     k.blend(in, weights[0], n, out->blended);
     k.columns(lines[0], first, (const float(*)[RESIZE_TAPS])weights, n_pixels, out->columns);
     out->columns[3 * n_pixels] = 0; /* may be touched */

@@ -9,10 +9,25 @@ static void widen(const uint8_t *in, size_t n, float *out)
         out[i] = in[i];
 }
 
-static void accumulate(const uint8_t *in, size_t n, uint32_t *sums)
+static void add_rows(const uint8_t *in, size_t pitch, int rows, size_t n, uint32_t *sums)
 {
     for (size_t i = 0; i < n; i++)
-        sums[i] += in[i];
+        sums[i] = 0;
+    for (int r = 0; r < rows; r++, in += pitch)
+        for (size_t i = 0; i < n; i++)
+            sums[i] += in[i];
+}
+
+static void average(const uint32_t *sums, int width, double share, size_t n, float *out)
+{
+    for (size_t d = 0; d < n; d++, out += RESIZE_CHANNELS) {
+        uint32_t sum[RESIZE_CHANNELS] = {0};
+        for (int k = 0; k < width; k++, sums += RESIZE_CHANNELS)
+            for (int c = 0; c < RESIZE_CHANNELS; c++)
+                sum[c] += sums[c];
+        for (int c = 0; c < RESIZE_CHANNELS; c++)
+            out[c] = (float)(share * (double)sum[c]);
+    }
 }
 
 static void blend(const float *const in[RESIZE_TAPS], const float w[RESIZE_TAPS], size_t n,
@@ -44,7 +59,7 @@ static void narrow(const float *in, size_t n, uint8_t *out)
 
 void resize_rows_init(struct resize_rows *k, enum cpu_level level)
 {
-    *k = (struct resize_rows){widen, accumulate, blend, columns, narrow};
+    *k = (struct resize_rows){widen, add_rows, average, blend, columns, narrow};
 #if defined(__x86_64__)
     if (level >= CPU_AVX2)
         resize_rows_init_avx2(k);

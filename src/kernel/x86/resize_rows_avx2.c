@@ -1,8 +1,9 @@
-/* Rows of a resize in AVX2. Columns take one pixel's tap at a time: three channels and one more. */
+/* Rows of a resize in AVX2. */
 #include "kernel/family.h"
 #include "kernel/resize_rows.h"
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <string.h>
 
 static void widen(const uint8_t *in, size_t n, float *out)
@@ -16,17 +17,48 @@ static void widen(const uint8_t *in, size_t n, float *out)
         out[i] = in[i];
 }
 
-static void accumulate(const uint8_t *in, size_t n, uint32_t *sums)
+/* 16 columns in words, which hold the sum of 257 bytes. */
+static __m256i add_words(const uint8_t *in, size_t pitch, int rows)
 {
+    __m256i sum = _mm256_setzero_si256();
+    for (int r = 0; r < rows; r++, in += pitch)
+        sum = _mm256_add_epi16(
+            sum, _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)in)));
+    return sum;
+}
+
+static void add_rows(const uint8_t *in, size_t pitch, int rows, size_t n, uint32_t *sums)
+{
+    enum { MOST = 257 };
     size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)(in + i));
-        __m256i *at = (__m256i *)(void *)(sums + i);
-        _mm256_storeu_si256(at,
-                            _mm256_add_epi32(_mm256_loadu_si256(at), _mm256_cvtepu8_epi32(bytes)));
+    for (; i + 16 <= n; i += 16) {
+        __m256i low = _mm256_setzero_si256(), high = low;
+        for (int r = 0; r < rows; r += MOST) {
+            const int some = rows - r < MOST ? rows - r : MOST;
+            const __m256i words = add_words(in + i + (size_t)r * pitch, pitch, some);
+            low = _mm256_add_epi32(low, _mm256_cvtepu16_epi32(_mm256_castsi256_si128(words)));
+            high =
+                _mm256_add_epi32(high, _mm256_cvtepu16_epi32(_mm256_extracti128_si256(words, 1)));
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(sums + i), low);
+        _mm256_storeu_si256((__m256i *)(void *)(sums + i + 8), high);
     }
-    for (; i < n; i++)
-        sums[i] += in[i];
+    for (; i < n; i++) {
+        sums[i] = 0;
+        for (int r = 0; r < rows; r++)
+            sums[i] += in[i + (size_t)r * pitch];
+    }
+}
+
+static void average(const uint32_t *sums, int width, double share, size_t n, float *out)
+{
+    const __m256d factor = _mm256_set1_pd(share);
+    for (size_t d = 0; d < n; d++, out += RESIZE_CHANNELS) {
+        __m128i sum = _mm_setzero_si128();
+        for (int k = 0; k < width; k++, sums += RESIZE_CHANNELS)
+            sum = _mm_add_epi32(sum, _mm_loadu_si128((const __m128i *)(const void *)sums));
+        _mm_storeu_ps(out, _mm256_cvtpd_ps(_mm256_mul_pd(factor, _mm256_cvtepi32_pd(sum))));
+    }
 }
 
 static void blend(const float *const in[RESIZE_TAPS], const float w[RESIZE_TAPS], size_t n,
@@ -46,16 +78,31 @@ static void blend(const float *const in[RESIZE_TAPS], const float w[RESIZE_TAPS]
         out[i] = in[0][i] * w[0] + in[1][i] * w[1] + in[2][i] * w[2] + in[3][i] * w[3];
 }
 
+/* Four numbers of each of two pixels' sources. */
+static __m256 two_sources(const float *x, const float *other)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(x)), _mm_loadu_ps(other), 1);
+}
+
+/* Two pixels at a time: three channels and one number more each; the first is stored first. */
 static void columns(const float *line, const int32_t *first, const float (*w)[RESIZE_TAPS],
                     size_t n, float *out)
 {
-    for (size_t d = 0; d < n; d++) {
+    for (size_t d = 0; d < n; d += 2, out += 2 * RESIZE_CHANNELS) {
+        const bool both = d + 1 < n;
         const float *x = line + (ptrdiff_t)first[d] * RESIZE_CHANNELS;
-        __m128 s = _mm_mul_ps(_mm_loadu_ps(x), _mm_set1_ps(w[d][0]));
-        s = _mm_add_ps(s, _mm_mul_ps(_mm_loadu_ps(x + 3), _mm_set1_ps(w[d][1])));
-        s = _mm_add_ps(s, _mm_mul_ps(_mm_loadu_ps(x + 6), _mm_set1_ps(w[d][2])));
-        s = _mm_add_ps(s, _mm_mul_ps(_mm_loadu_ps(x + 9), _mm_set1_ps(w[d][3])));
-        _mm_storeu_ps(out + d * RESIZE_CHANNELS, s);
+        const float *y = both ? line + (ptrdiff_t)first[d + 1] * RESIZE_CHANNELS : x;
+        const __m256 weights = two_sources(w[d], both ? w[d + 1] : w[d]);
+        __m256 s = _mm256_mul_ps(two_sources(x, y), _mm256_permute_ps(weights, 0x00));
+        s = _mm256_add_ps(
+            s, _mm256_mul_ps(two_sources(x + 3, y + 3), _mm256_permute_ps(weights, 0x55)));
+        s = _mm256_add_ps(
+            s, _mm256_mul_ps(two_sources(x + 6, y + 6), _mm256_permute_ps(weights, 0xaa)));
+        s = _mm256_add_ps(
+            s, _mm256_mul_ps(two_sources(x + 9, y + 9), _mm256_permute_ps(weights, 0xff)));
+        _mm_storeu_ps(out, _mm256_castps256_ps128(s));
+        if (both)
+            _mm_storeu_ps(out + RESIZE_CHANNELS, _mm256_extractf128_ps(s, 1));
     }
 }
 
@@ -81,5 +128,5 @@ static void narrow(const float *in, size_t n, uint8_t *out)
 
 void resize_rows_init_avx2(struct resize_rows *k)
 {
-    *k = (struct resize_rows){widen, accumulate, blend, columns, narrow};
+    *k = (struct resize_rows){widen, add_rows, average, blend, columns, narrow};
 }

@@ -18,13 +18,51 @@ static void widen(const uint8_t *in, size_t n, float *out)
     }
 }
 
-static void accumulate(const uint8_t *in, size_t n, uint32_t *sums)
+/* 32 columns in words, which hold the sum of 257 bytes. */
+static __m512i add_words(const uint8_t *in, size_t pitch, int rows, __mmask32 m)
 {
-    for (size_t i = 0; i < n; i += 16) {
-        const __mmask16 m = tail(n - i);
-        const __m512i more = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(m, in + i));
-        const __m512i sum = _mm512_maskz_loadu_epi32(m, sums + i);
-        _mm512_mask_storeu_epi32(sums + i, m, _mm512_add_epi32(sum, more));
+    __m512i sum = _mm512_setzero_si512();
+    for (int r = 0; r < rows; r++, in += pitch)
+        sum = _mm512_add_epi16(sum, _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(m, in)));
+    return sum;
+}
+
+static void add_rows(const uint8_t *in, size_t pitch, int rows, size_t n, uint32_t *sums)
+{
+    enum { MOST = 257 };
+    for (size_t i = 0; i < n; i += 32) {
+        const __mmask32 m = n - i >= 32 ? 0xffffffffU : (1U << (n - i)) - 1;
+        __m512i low = _mm512_setzero_si512(), high = low;
+        for (int r = 0; r < rows; r += MOST) {
+            const int some = rows - r < MOST ? rows - r : MOST;
+            const __m512i words = add_words(in + i + (size_t)r * pitch, pitch, some, m);
+            low = _mm512_add_epi32(low, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(words)));
+            high =
+                _mm512_add_epi32(high, _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(words, 1)));
+        }
+        _mm512_mask_storeu_epi32(sums + i, (__mmask16)m, low);
+        _mm512_mask_storeu_epi32(sums + i + 16, (__mmask16)(m >> 16), high);
+    }
+}
+
+/* A pixel in each half; the halves overlap by the fourth number, so the first is stored first. */
+static void average(const uint32_t *sums, int width, double share, size_t n, float *out)
+{
+    const __m512d factor = _mm512_set1_pd(share);
+    const size_t step = (size_t)width * RESIZE_CHANNELS;
+    for (size_t d = 0; d < n; d += 2, sums += 2 * step, out += 2 * RESIZE_CHANNELS) {
+        const uint32_t *other = d + 1 < n ? sums + step : sums;
+        __m256i sum = _mm256_setzero_si256();
+        for (size_t k = 0; k < step; k += RESIZE_CHANNELS) {
+            const __m128i one = _mm_loadu_si128((const __m128i *)(const void *)(sums + k));
+            const __m128i two = _mm_loadu_si128((const __m128i *)(const void *)(other + k));
+            sum =
+                _mm256_add_epi32(sum, _mm256_inserti128_si256(_mm256_castsi128_si256(one), two, 1));
+        }
+        const __m256 means = _mm512_cvtpd_ps(_mm512_mul_pd(factor, _mm512_cvtepi32_pd(sum)));
+        _mm_storeu_ps(out, _mm256_castps256_ps128(means));
+        if (d + 1 < n)
+            _mm_storeu_ps(out + RESIZE_CHANNELS, _mm256_extractf128_ps(means, 1));
     }
 }
 
@@ -56,7 +94,8 @@ static void narrow(const float *in, size_t n, uint8_t *out)
 void resize_rows_init_avx512(struct resize_rows *k)
 {
     k->widen = widen;
-    k->accumulate = accumulate;
+    k->add_rows = add_rows;
+    k->average = average;
     k->blend = blend;
     k->narrow = narrow;
 }
