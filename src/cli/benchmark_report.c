@@ -13,8 +13,8 @@
 #include <sys/resource.h>
 
 static const double steady = 0.025; /* more variation than this makes a comparison doubtful */
-static const char *const stage_names[N_STAGES] = {"decode", "preprocess", "compute", "postprocess",
-                                                  "draw"};
+static const char *const stage_names[N_STAGES] = {"decode",      "preprocess", "compute",
+                                                  "postprocess", "write",      "draw"};
 
 static double peak_memory(void)
 {
@@ -113,7 +113,7 @@ static void print_stages(const struct stage_times *t)
     for (int i = 0; i < N_STAGES; i++)
         total += (double)t->ns[i] * 1e-6 / (double)t->n_pictures;
     printf("%-12s", "stages");
-    for (int i = 0; i < N_STAGES; i++)
+    for (int i = 0; i < N_STAGES - (t->ns[STAGE_DRAW] == 0); i++)
         printf("%s %s %.2f", i ? "," : "", stage_names[i],
                (double)t->ns[i] * 1e-6 / (double)t->n_pictures);
     printf(" ms: %.2f ms a picture, %.0f %% of it in the network, %.1f people a picture\n", total,
@@ -180,7 +180,7 @@ static void write_stages(struct json_writer *w, const struct stage_times *t)
 {
     json_write_key(w, "stages_ms");
     json_begin_object(w);
-    for (int i = 0; i < N_STAGES; i++)
+    for (int i = 0; i < N_STAGES - (t->ns[STAGE_DRAW] == 0); i++)
         write_number(w, stage_names[i], (double)t->ns[i] * 1e-6 / (double)t->n_pictures);
     write_integer(w, "pictures", t->n_pictures);
     write_integer(w, "people", t->n_people);

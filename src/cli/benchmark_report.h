@@ -6,11 +6,12 @@
 #include "cli/runner.h"
 
 enum stage {
-    STAGE_DECODE,      /* file to pixels */
+    STAGE_DECODE,      /* file to pixels, as many as the network needs, or all to draw on */
     STAGE_PREPROCESS,  /* letterbox, resize */
     STAGE_COMPUTE,     /* the network */
     STAGE_POSTPROCESS, /* maps to people */
-    STAGE_DRAW,
+    STAGE_WRITE,       /* people to JSON text */
+    STAGE_DRAW,        /* where asked for */
     N_STAGES
 };
 

@@ -248,7 +248,7 @@ static int openpose_begin(struct results *r)
     return folder_create(r->path);
 }
 
-static void write_openpose(struct json_writer *w, const struct people *people)
+void results_write_people(struct json_writer *w, const struct people *people)
 {
     json_begin_object(w);
     json_write_key(w, "version");
@@ -291,7 +291,7 @@ static int openpose_add(struct results *r, const struct results_picture *picture
     str_free(&file);
     if (err < 0)
         return err;
-    write_openpose(&r->writer, people);
+    results_write_people(&r->writer, people);
     return outfile_commit(&r->file);
 }
 

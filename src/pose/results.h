@@ -42,6 +42,9 @@ int results_open(struct results **out, enum results_format format, const char *p
 int results_add(struct results *r, const struct results_picture *picture,
                 const struct people *people);
 
+/* One picture's people as RESULTS_OPENPOSE has them, to any writer; `people` may be NULL. */
+void results_write_people(struct json_writer *w, const struct people *people);
+
 /* Finish and give the file its name; frees in any case. */
 int results_close(struct results *r);
 

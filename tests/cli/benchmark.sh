@@ -4,6 +4,7 @@ model=fixture/../../models/bpnet-light.bpnet
 quick='-d 64,96 --threads 1 --duration 0.05 --warm_up 0 --cpu ref'
 figures() { sed -E -e 's/[0-9]+(\.[0-9]+)?/#/g' -e 's/ +/ /g' | grep -v -e ^warning: -e ^memory; }
 run benchmark -m $model $quick images/val_0000.jpg | figures
+run benchmark -m $model $quick --draw images/val_0000.jpg | figures | grep stages
 run benchmark -m $model $quick --streams 2 --batch 2 --json 2> nothing |
     sed -E -e 's/: -?[0-9.e+-]+(,?)$/: #\1/' | grep -v -e cpu -e warning:
 run benchmark -m $model $quick --dump-profile profile.json --quiet > nothing 2>&1
