@@ -1,6 +1,8 @@
 /* JSON out: commas, indentation and escapes; numbers in the fewest digits that read back equal. */
 #include "io/json.h"
 
+#include "io/float_text.h"
+
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -174,15 +176,10 @@ void json_write_number(struct json_writer *w, double value)
 
 void json_write_float(struct json_writer *w, float value)
 {
-    char text[40];
+    char text[FLOAT_TEXT_SIZE];
     if (is_special(w, (double)value))
         return;
-    for (int digits = 6; digits <= 9; digits++) {
-        float back;
-        snprintf(text, sizeof(text), "%.*g", digits, (double)value);
-        if (sscanf(text, "%f", &back) == 1 && back == value)
-            break;
-    }
+    float_text(text, value);
     json_write_raw(w, text);
 }
 
