@@ -1,8 +1,6 @@
 /* JSON out: commas, indentation and escapes; numbers in the fewest digits that read back equal. */
 #include "io/json.h"
 
-#include "io/float_text.h"
-
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -176,10 +174,15 @@ void json_write_number(struct json_writer *w, double value)
 
 void json_write_float(struct json_writer *w, float value)
 {
-    char text[FLOAT_TEXT_SIZE];
+    char text[40];
     if (is_special(w, (double)value))
         return;
-    float_text(text, value);
+    for (int digits = 6; digits <= 9; digits++) {
+        float back;
+        snprintf(text, sizeof(text), "%.*g", digits, (double)value);
+        if (sscanf(text, "%f", &back) == 1 && back == value)
+            break;
+    }
     json_write_raw(w, text);
 }
 
