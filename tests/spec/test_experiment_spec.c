@@ -537,6 +537,9 @@ static void shipped_specs_survive_writing(void **state)
     round_trip(SOURCE_DIR "/specs/bpnet_retrain_m1_coco.yaml", NULL);
     round_trip(SOURCE_DIR "/specs/light/train.yaml", NULL);
     round_trip(SOURCE_DIR "/specs/light/distill.yaml", NULL);
+    round_trip(SOURCE_DIR "/specs/light/distill_more.yaml", NULL);
+    round_trip(SOURCE_DIR "/specs/lite/train.yaml", NULL);
+    round_trip(SOURCE_DIR "/specs/lite/retrain.yaml", NULL);
 }
 
 /* Every key with a value that is not its default, over all classes. */
