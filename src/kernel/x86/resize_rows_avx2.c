@@ -17,13 +17,15 @@ static void widen(const uint8_t *in, size_t n, float *out)
         out[i] = in[i];
 }
 
-/* 16 columns in words, which hold the sum of 257 bytes. */
+/* 16 columns in words, which hold the sum of 257 bytes; the rows that come next are fetched. */
 static __m256i add_words(const uint8_t *in, size_t pitch, int rows)
 {
     __m256i sum = _mm256_setzero_si256();
-    for (int r = 0; r < rows; r++, in += pitch)
+    for (int r = 0; r < rows; r++, in += pitch) {
+        _mm_prefetch((const void *)((uintptr_t)in + (size_t)rows * pitch), _MM_HINT_T0);
         sum = _mm256_add_epi16(
             sum, _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)in)));
+    }
     return sum;
 }
 
