@@ -15,6 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         require(strlen(range->name) > 0 && strlen(range->name) < GRAPH_NAME_SIZE);
         require(range->amax >= 0 && range->amax <= 1e30f);
         require(ranges_find(&r, range->name) == range);
+        for (int k = 0; k < range->n_factors; k++)
+            require(range->factors[k] > 0 && range->factors[k] <= 1);
         require(ranges_set(&r, range->name, range->amax) == BPNET_OK);
     }
     ranges_free(&r);

@@ -22,12 +22,12 @@ struct args {
     const char *input_type, *licence, *data_type, *onnx_data_type, *engine_file;
     const char *cal_image_dir, *cal_data_file, *cal_cache_file, *calibration, *timing_cache;
     const char *eval_dataset, *eval_annotations, *eval_images;
-    double percentile, max_drop;
+    double percentile, max_drop, min_snr;
     int64_t seed, eval_max_images;
     int64_t batches, batch_size, max_batch_size, opt_batch_size, static_batch_size, upsample_ratio;
     int64_t max_workspace_size;
     bool include_preprocessing, sdk_compatible_model, static_size, keep_batch_norm, force;
-    bool rebuild, no_timing, direct;
+    bool rebuild, no_timing, direct, equalize;
     bool strict_type_constraints, force_ptq, verbose;
 };
 
@@ -109,6 +109,9 @@ static const struct option options[] = {
      .preset = "mse", .choices = calibration_names},
     {"percentile", NULL, OPTION_NUMBER, AT(percentile), "P", .help = "of --calibration percentile",
      .preset = "99.99", .low = 50, .high = 100},
+    {"equalize", NULL, OPTION_FLAG, AT(equalize),
+     .help = "bring the channels of a map nearer to one size before it is calibrated; helps some "
+             "networks of depthwise chains and harms others"},
     {"seed", NULL, OPTION_INTEGER, AT(seed), "N", .help = "of the choice of pictures",
      .preset = "42", .low = 0, .high = 1e15},
     {"eval-dataset", NULL, OPTION_TEXT, AT(eval_dataset), "SPEC",
@@ -119,6 +122,10 @@ static const struct option options[] = {
      .help = "and the folder of its pictures"},
     {"eval_max_images", NULL, OPTION_INTEGER, AT(eval_max_images), "N",
      .help = "only the first N; 0: all", .preset = "0", .low = 0, .high = 1e9},
+    {"min_snr", NULL, OPTION_NUMBER, AT(min_snr), "DB",
+     .help = "of the outputs in 8 bits, on calibration pictures: below it the most harmful layers "
+             "are kept in floats; 0: whatever it is",
+     .preset = "15", .low = 0, .high = 100},
     {"max-drop", NULL, OPTION_NUMBER, AT(max_drop), "POINTS",
      .help = "of AP that 8 bits may cost: the worst layers are kept in floats until it holds; -1: "
              "whatever it costs",
@@ -340,6 +347,7 @@ static int make_engine(const struct job *j)
                                            .rebuild = a->rebuild,
                                            .no_timing = a->no_timing,
                                            .direct = a->direct,
+                                           .equalize = a->equalize,
                                            .timing_cache = a->timing_cache,
                                            .cal_image_dir = a->cal_image_dir,
                                            .cal_data_file = a->cal_data_file,
@@ -352,6 +360,7 @@ static int make_engine(const struct job *j)
                                            .eval_annotations = a->eval_annotations,
                                            .eval_images = a->eval_images,
                                            .eval_max_images = a->eval_max_images,
+                                           .min_snr = a->min_snr,
                                            .max_drop = a->max_drop};
     return export_engine(j->run, j->model, &request);
 }

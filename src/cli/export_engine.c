@@ -11,6 +11,7 @@
 #include "deploy/engine_build.h"
 #include "deploy/gate.h"
 #include "deploy/onnx_bytes.h"
+#include "deploy/rescue.h"
 #include "engine/engine.h"
 #include "eval/evaluate.h"
 #include "io/file.h"
@@ -32,8 +33,9 @@ struct making {
     struct calibration_set *set;
     struct ranges ranges;
     struct channel_means means;
+    struct rescue rescue;
     struct gate gate;
-    const char **kept; /* names; the gate's */
+    const char **kept; /* names; those of the two before */
     char *annotations, *images;
     struct inference_spec *inference;
     struct progress progress;
@@ -45,6 +47,7 @@ static void making_free(struct making *m)
     calibration_set_close(m->set);
     ranges_free(&m->ranges);
     channel_means_free(&m->means);
+    rescue_free(&m->rescue);
     gate_free(&m->gate);
     free(m->kept);
     free(m->annotations);
@@ -91,7 +94,8 @@ static int measure_ranges(struct making *m)
     const struct calibration_options how = {.algorithm = find_algorithm(m->request->algorithm),
                                             .percentile = m->request->percentile,
                                             .level = m->run->cpu,
-                                            .workers = m->workers};
+                                            .workers = m->workers,
+                                            .equalize = m->request->equalize};
     struct network net = {0};
     int err = network_lower(&net, m->model, m->how.h, m->how.w);
     if (err == 0 && (err = open_set(m)) == 0) {
@@ -207,15 +211,18 @@ static int take_samples(struct making *m, struct pictures *out, uint8_t **pixels
     return err < 0 ? err : BPNET_OK;
 }
 
+/* What the rescue and the gate keep in floats. */
 static int keep_worst(struct making *m)
 {
     const struct gate *g = &m->gate;
-    const size_t n = g->trials[g->n_trials - 1].n_kept;
+    const size_t n_rescued = m->rescue.n_kept;
+    const size_t n = n_rescued + (g->n_trials > 0 ? g->trials[g->n_trials - 1].n_kept : 0);
     m->kept = calloc(n + 1, sizeof(*m->kept));
     if (!m->kept)
         return error_set(BPNET_ENOMEM, "no memory for the names of %zu layers", n);
     for (size_t i = 0; i < n; i++)
-        m->kept[i] = g->sensitivity.items[i].name;
+        m->kept[i] = i < n_rescued ? m->rescue.sensitivity.items[i].name
+                                   : g->sensitivity.items[i - n_rescued].name;
     m->how.keep_float = m->kept;
     m->how.n_keep_float = n;
     return BPNET_OK;
@@ -229,16 +236,55 @@ static void print_sensitivity(const struct sensitivity *s, size_t n_kept)
                i < n_kept ? "  kept in floats" : "");
 }
 
+static struct subject subject_of(const struct making *m)
+{
+    return (struct subject){.model = m->model,
+                            .h = m->how.h,
+                            .w = m->how.w,
+                            .ranges = &m->ranges,
+                            .means = m->how.means,
+                            .level = m->run->cpu,
+                            .workers = m->workers,
+                            .kept = m->rescue.kept};
+}
+
+static bool has_pictures(const struct making *m)
+{
+    const struct engine_request *r = m->request;
+    return (r->cal_image_dir && *r->cal_image_dir) || (r->cal_data_file && *r->cal_data_file);
+}
+
+/* Where 8 bits would leave nothing of the outputs, layers are kept in floats without being asked.
+ */
+static int hold_outputs(struct making *m)
+{
+    const struct subject subject = subject_of(m);
+    const struct rescue_options options = {
+        .least_db = m->request->min_snr, .progress = watch, .ctx = m};
+    struct pictures pictures = {0};
+    uint8_t *pixels = NULL;
+    if (m->request->min_snr <= 0 || !has_pictures(m))
+        return BPNET_OK;
+    int err = take_samples(m, &pictures, &pixels);
+    if (err == 0) {
+        m->at = "layers";
+        progress_start(&m->progress, m->run->common->quiet, 10);
+        err = rescue(&m->rescue, &subject, &pictures, &options);
+        progress_clear(&m->progress);
+    }
+    free(pixels);
+    if (err == 0 && m->rescue.n_kept > 0)
+        log_warning("8 bits leave %.1f dB of the outputs: %zu of %zu convolutions are kept in "
+                    "floats, for %.1f dB (--min_snr)",
+                    m->rescue.before_db, m->rescue.n_kept, m->rescue.sensitivity.n,
+                    m->rescue.after_db);
+    return err;
+}
+
 static int hold_accuracy(struct making *m)
 {
     const bool limited = m->request->max_drop >= 0;
-    const struct subject subject = {.model = m->model,
-                                    .h = m->how.h,
-                                    .w = m->how.w,
-                                    .ranges = &m->ranges,
-                                    .means = m->how.means,
-                                    .level = m->run->cpu,
-                                    .workers = m->workers};
+    const struct subject subject = subject_of(m);
     const struct gate_options options = {.max_drop = limited ? m->request->max_drop : 100,
                                          .score = score,
                                          .trial = tell_trial,
@@ -254,7 +300,7 @@ static int hold_accuracy(struct making *m)
     const struct gate_trial *last = &m->gate.trials[m->gate.n_trials - 1];
     if (!m->run->common->json) {
         printf("AP of floats %.4f, of 8 bits %.4f: %+.2f points, %zu convolutions in floats\n",
-               m->gate.exact, last->score, -last->drop, last->n_kept);
+               m->gate.exact, last->score, -last->drop, m->rescue.n_kept + last->n_kept);
         if (m->gate.sensitivity.n > 0)
             print_sensitivity(&m->gate.sensitivity, last->n_kept);
     }
@@ -264,7 +310,7 @@ static int hold_accuracy(struct making *m)
         return error_set(BPNET_EUSAGE,
                          "8 bits cost %.2f points of AP, --max-drop allows %g; nothing was written",
                          last->drop, m->request->max_drop);
-    return keep_worst(m);
+    return BPNET_OK;
 }
 
 /* ---- building ------------------------------------------------------------------------------ */
@@ -295,12 +341,9 @@ static int report(struct making *m)
 /* On calibration pictures, where there are some. */
 static int compare_with_floats(struct making *m)
 {
-    const struct engine_request *r = m->request;
-    const bool pictures_given =
-        (r->cal_image_dir && *r->cal_image_dir) || (r->cal_data_file && *r->cal_data_file);
     struct pictures pictures = {0};
     uint8_t *pixels = NULL;
-    if (!pictures_given || m->how.precision == BUILD_FP32)
+    if (!has_pictures(m) || m->how.precision == BUILD_FP32)
         return BPNET_OK;
     int err = take_samples(m, &pictures, &pixels);
     if (err == 0)
@@ -321,7 +364,8 @@ static int build(struct making *m)
     if ((r->eval_dataset || r->eval_annotations) && (err = find_evaluation(m)) < 0)
         return err;
     if (m->how.precision == BUILD_INT8) {
-        if ((err = find_ranges(m)) < 0 || (m->annotations && (err = hold_accuracy(m)) < 0))
+        if ((err = find_ranges(m)) < 0 || (err = hold_outputs(m)) < 0 ||
+            (m->annotations && (err = hold_accuracy(m)) < 0) || (err = keep_worst(m)) < 0)
             return err;
         if (r->onnx_path && (err = onnx_export_bytes(m->model, &m->how, r->onnx, r->onnx_path)) < 0)
             return err;

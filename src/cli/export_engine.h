@@ -14,7 +14,7 @@ struct engine_request {
     const char *from;                       /* with `rebuild`: the engine to build again */
     const char *data_type;                  /* "fp32", "fp16", "int8" */
     int h, w;                               /* 0: those of training */
-    bool rebuild, no_timing, direct;
+    bool rebuild, no_timing, direct, equalize;
     const char *timing_cache;
     const char *cal_image_dir, *cal_data_file, *cal_cache_file;
     const char *algorithm; /* "entropy", "max", "percentile", "mse" */
@@ -22,6 +22,7 @@ struct engine_request {
     int64_t pictures, seed;
     const char *eval_dataset, *eval_annotations, *eval_images; /* the first, or the two others */
     int64_t eval_max_images;
+    double min_snr;  /* of the outputs, dB; 0: whatever it is */
     double max_drop; /* points of AP; negative: whatever it is */
 };
 

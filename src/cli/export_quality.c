@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "deploy/eight_bits.h"
+#include "deploy/equalize.h"
 #include "deploy/quantize.h"
 #include "io/json.h"
 
@@ -67,6 +68,7 @@ int export_quality(const struct run *run, const struct model *model,
     struct quality quality = {0};
     int err;
     if ((err = network_lower(&exact, model, how->h, how->w)) == 0 &&
+        (!how->ranges || (err = equalize(&exact, how->ranges)) == 0) &&
         (err = prepare(&net, model, how)) == 0 &&
         (err = quality_measure(&quality, &exact, &net, pictures, &options)) == 0) {
         if (run->common->json)

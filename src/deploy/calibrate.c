@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "deploy/compile.h"
+#include "deploy/equalize.h"
 #include "engine/engine.h"
 #include "kernel/map_ops.h"
 
@@ -15,12 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BANDS = 16 };
+enum { BANDS = 16, SURVEYED = 32 /* pictures that channels are equalised by */ };
 
 /* What is known of one tensor. */
 struct watched {
     struct histogram histogram;
-    double *sums; /* per channel */
+    double *sums;  /* per channel */
+    float *maxima; /* likewise */
     double n_pixels;
 };
 
@@ -33,6 +35,7 @@ struct calibration {
     int n_threads;
     double *band_sums;  /* [BANDS][channels] */
     float *band_maxima; /* [BANDS][channels] */
+    bool surveys;       /* only sums and maxima are wanted */
     int err;            /* of an observer */
 
     struct map_view map; /* the one being counted */
@@ -102,6 +105,7 @@ static int gather(struct calibration *c, struct watched *w, const char *name, fl
             const float a = c->band_maxima[band * channels + k];
             sum += c->band_sums[band * channels + k];
             *max = a > *max ? a : *max;
+            w->maxima[k] = a > w->maxima[k] ? a : w->maxima[k];
         }
         if (!isfinite(sum) || *max > FLT_MAX)
             return error_set(BPNET_ENUMERIC,
@@ -122,7 +126,7 @@ static void observe(void *ctx, int step, const struct map_view *made)
     float max;
     c->map = *made;
     run_bands(c, measure_band);
-    if ((c->err = gather(c, w, c->net->tensors[tensor].name, &max)) < 0)
+    if ((c->err = gather(c, w, c->net->tensors[tensor].name, &max)) < 0 || c->surveys)
         return;
     histogram_widen(&w->histogram, max);
     c->inverse_width = 1 / w->histogram.width;
@@ -152,8 +156,10 @@ static int no_memory(void)
 static int watch_tensor(struct calibration *c, int tensor)
 {
     struct watched *w = &c->tensors[tensor];
-    w->sums = calloc((size_t)c->net->tensors[tensor].channels, sizeof(*w->sums));
-    return w->sums ? histogram_init(&w->histogram) : no_memory();
+    const size_t channels = (size_t)c->net->tensors[tensor].channels;
+    w->sums = calloc(channels, sizeof(*w->sums));
+    w->maxima = calloc(channels, sizeof(*w->maxima));
+    return w->sums && w->maxima ? histogram_init(&w->histogram) : no_memory();
 }
 
 static int open_bands(struct calibration *c)
@@ -199,6 +205,7 @@ static void calibration_close(struct calibration *c)
     for (int t = 0; c->tensors && t < c->net->n_tensors; t++) {
         histogram_free(&c->tensors[t].histogram);
         free(c->tensors[t].sums);
+        free(c->tensors[t].maxima);
     }
     for (int t = 0; c->counts && t < c->n_threads; t++)
         free(c->counts[t]);
@@ -333,10 +340,11 @@ void channel_means_free(struct channel_means *m)
     *m = (struct channel_means){0};
 }
 
-int calibrate(struct ranges *out, struct channel_means *means, const struct network *net,
-              calibration_feed feed, void *ctx, const struct calibration_options *options)
+/* ---- all of it ----------------------------------------------------------------------------- */
+
+static int run_engine(struct calibration *c, calibration_feed feed, void *ctx,
+                      const struct calibration_options *options)
 {
-    struct calibration c = {.net = net, .workers = options->workers};
     const struct compile_options compile = {.level = options->level,
                                             .workers = options->workers,
                                             .no_timing = true,
@@ -344,22 +352,103 @@ int calibrate(struct ranges *out, struct channel_means *means, const struct netw
     uint8_t *bytes = NULL;
     size_t size;
     struct engine *engine = NULL;
+    int err = compile_to_memory(&bytes, &size, c->net, &compile);
+    if (err == 0)
+        err = engine_open_memory(&engine, bytes, size, "calibration", options->level);
+    if (err == 0 && (err = open_tensors(c, engine)) == 0 && (err = open_bands(c)) == 0)
+        err = run_pictures(c, engine, feed, ctx);
+    engine_close(engine);
+    free(bytes);
+    return err;
+}
+
+/* The first pictures, to be seen twice. */
+struct replay {
+    calibration_feed feed;
+    void *ctx;
+    uint8_t *pixels;
+    size_t picture_size, n, at;
+};
+
+static int replay_next(void *ctx, uint8_t *pixels)
+{
+    struct replay *r = ctx;
+    if (r->at == r->n)
+        return r->n < SURVEYED ? 0 : r->feed(r->ctx, pixels);
+    memcpy(pixels, r->pixels + r->at++ * r->picture_size, r->picture_size);
+    return 1;
+}
+
+/* Those that are kept, and no more. */
+static int replay_kept(void *ctx, uint8_t *pixels)
+{
+    struct replay *r = ctx;
+    return r->at < r->n ? replay_next(r, pixels) : 0;
+}
+
+static int replay_open(struct replay *r, const struct tensor *input)
+{
+    int err = 1;
+    r->picture_size = (size_t)input->h * (size_t)input->w * (size_t)input->channels;
+    r->pixels = malloc(SURVEYED * r->picture_size);
+    if (!r->pixels)
+        return no_memory();
+    while (r->n < SURVEYED && (err = r->feed(r->ctx, r->pixels + r->n * r->picture_size)) > 0)
+        r->n++;
+    return err < 0 ? err : BPNET_OK;
+}
+
+/* Factors from the largest values of the channels on the first pictures. */
+static int survey(struct ranges *factors, struct network *net, struct replay *replay,
+                  const struct calibration_options *options)
+{
+    struct calibration c = {.net = net, .workers = options->workers, .surveys = true};
+    float **maxima = calloc((size_t)net->n_tensors, sizeof(*maxima));
+    int err = maxima ? replay_open(replay, &net->tensors[0]) : no_memory();
+    if (err == 0)
+        err = run_engine(&c, replay_kept, replay, options);
+    replay->at = 0;
+    for (int t = 0; t < net->n_tensors && err == 0; t++)
+        maxima[t] = c.tensors[t].maxima;
+    if (err == 0 && (err = equalize_choose(factors, net, maxima)) == 0)
+        err = equalize(net, factors);
+    free(maxima);
+    calibration_close(&c);
+    return err;
+}
+
+static int add_factors(struct ranges *out, const struct ranges *factors)
+{
+    int err = BPNET_OK;
+    for (size_t i = 0; i < factors->n && err == 0; i++)
+        err = ranges_set_factors(out, factors->items[i].name, factors->items[i].factors,
+                                 factors->items[i].n_factors);
+    return err;
+}
+
+int calibrate(struct ranges *out, struct channel_means *means, struct network *net,
+              calibration_feed feed, void *ctx, const struct calibration_options *options)
+{
+    struct calibration c = {.net = net, .workers = options->workers};
+    struct replay replay = {.feed = feed, .ctx = ctx};
+    struct ranges factors = {0};
+    int err = BPNET_OK;
     *out = (struct ranges){0};
     if (means)
         *means = (struct channel_means){0};
-    int err = compile_to_memory(&bytes, &size, net, &compile);
-    if (err < 0 ||
-        (err = engine_open_memory(&engine, bytes, size, "calibration", options->level)) < 0 ||
-        (err = open_tensors(&c, engine)) < 0 || (err = open_bands(&c)) < 0 ||
-        (err = run_pictures(&c, engine, feed, ctx)) < 0)
-        goto done;
-    err = set_ranges(out, &c, options);
+    if (options->equalize) {
+        err = survey(&factors, net, &replay, options);
+        feed = replay_next;
+        ctx = &replay;
+    }
+    if (err == 0 && (err = run_engine(&c, feed, ctx, options)) == 0 &&
+        (err = set_ranges(out, &c, options)) == 0)
+        err = add_factors(out, &factors);
     if (err == 0 && means)
         err = set_means(means, &c);
-done:
     calibration_close(&c);
-    engine_close(engine);
-    free(bytes);
+    ranges_free(&factors);
+    free(replay.pixels);
     if (err < 0) {
         ranges_free(out);
         if (means)

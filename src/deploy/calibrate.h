@@ -19,6 +19,7 @@ struct calibration_options {
     double percentile; /* 99.99 */
     enum cpu_level level;
     struct workers *workers;
+    bool equalize; /* the network is equalised (equalize.h), by what the first pictures show */
 };
 
 /* What else quantisation may use: the mean of every channel of every tensor. */
@@ -27,8 +28,9 @@ struct channel_means {
     int n_tensors;
 };
 
-/* `net` is all F32. `means` may be NULL. */
-int calibrate(struct ranges *out, struct channel_means *means, const struct network *net,
+/* `net` is all F32. `means` may be NULL. Ranges and means are of the network as it is then,
+ * equalised or not; the ranges have the factors. */
+int calibrate(struct ranges *out, struct channel_means *means, struct network *net,
               calibration_feed feed, void *ctx, const struct calibration_options *options);
 void channel_means_free(struct channel_means *m); /* zeroed is allowed */
 

@@ -7,23 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int copy_ranges(struct ranges *to, const struct ranges *from)
-{
-    int err = BPNET_OK;
-    for (size_t i = 0; i < from->n && err == BPNET_OK; i++)
-        err = ranges_set(to, from->items[i].name, from->items[i].amax);
-    return err;
-}
-
-static int find_ranges(struct ranges *ranges, struct channel_means *means,
-                       const struct network *net, const struct build_options *o)
+static int find_ranges(struct ranges *ranges, struct channel_means *means, struct network *net,
+                       const struct build_options *o)
 {
     const struct calibration_options how = {.algorithm = o->algorithm,
                                             .percentile = o->percentile,
                                             .level = o->level,
-                                            .workers = o->workers};
+                                            .workers = o->workers,
+                                            .equalize = o->equalize};
     if (o->ranges)
-        return copy_ranges(ranges, o->ranges);
+        return ranges_copy(ranges, o->ranges);
     if (!o->feed)
         return error_set(BPNET_EUSAGE,
                          "a network of 8 bits needs calibration pictures or a calibration table");

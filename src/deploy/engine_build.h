@@ -30,6 +30,7 @@ struct build_options {
     void *feed_ctx;
     enum calibration_algorithm algorithm;
     double percentile;
+    bool equalize;                 /* the channels of maps, by the pictures (equalize.h) */
     const char *const *keep_float; /* names of tensors whose convolutions stay float */
     size_t n_keep_float;
 };

@@ -69,6 +69,7 @@ struct network {
     struct tensor *tensors; /* 0: the input */
     int n_tensors, tensor_capacity;
     int outputs[GRAPH_MAX_OUTPUTS], n_outputs;
+    bool equalized; /* channels were brought nearer to one size (equalize.h) */
 };
 
 /*

@@ -115,14 +115,16 @@ static void list_maps(struct lists *l, const struct network *net)
 /* ---- weights ------------------------------------------------------------------------------- */
 
 /* (KH, KW, CI, CO) with zeros between the groups, to (KH, KW, CI / groups, CO), in place. */
-static void gather_groups(int8_t *w, const struct conv_geometry *g, int groups)
+static void gather_groups(void *weights, size_t size, const struct conv_geometry *g, int groups)
 {
+    uint8_t *w = weights;
     const size_t in_c = (size_t)g->in_c, out_c = (size_t)g->out_c;
     const size_t in = in_c / (size_t)groups, out = out_c / (size_t)groups;
     for (size_t tap = 0; tap < (size_t)g->kernel_h * (size_t)g->kernel_w; tap++)
         for (size_t i = 0; i < in; i++)
             for (size_t j = 0; j < out_c; j++)
-                w[(tap * in + i) * out_c + j] = w[(tap * in_c + j / out * in + i) * out_c + j];
+                memmove(w + ((tap * in + i) * out_c + j) * size,
+                        w + ((tap * in_c + j / out * in + i) * out_c + j) * size, size);
 }
 
 /* Scales of the input's channels; whether they are one. */
@@ -171,7 +173,23 @@ static int list_conv(struct lists *l, const struct network *net, const struct la
     *w = (struct onnx_weights){.node = node->name, .kernel = kernel, .bias = conv->bias};
     set_scales(w, net, conv, scale, inputs);
     if (!conv->depthwise && node->groups > 1)
-        gather_groups(kernel, g, node->groups);
+        gather_groups(kernel, sizeof *kernel, g, node->groups);
+    return BPNET_OK;
+}
+
+/* One that stays in float has other weights than the model's when the network is equalised. */
+static int list_float(struct lists *l, const struct network *net, const struct layer *conv)
+{
+    const struct node *node = &net->model->graph.nodes[conv->node];
+    const size_t n = (size_t)layer_macs_per_pixel(conv) * (size_t)conv->geometry.out_c;
+    float *real = new_array(l, n, sizeof *real);
+    if (!real)
+        return error_set(BPNET_ENOMEM, "no memory for the weights of '%s'", node->name);
+    memcpy(real, conv->weights, n * sizeof *real);
+    if (!conv->depthwise && node->groups > 1)
+        gather_groups(real, sizeof *real, &conv->geometry, node->groups);
+    l->convs[l->n_convs++] =
+        (struct onnx_weights){.node = node->name, .bias = conv->bias, .real = real};
     return BPNET_OK;
 }
 
@@ -181,9 +199,12 @@ static int list_convs(struct lists *l, const struct network *net)
     int err = BPNET_OK;
     for (int i = 0; i < net->n_layers && err == BPNET_OK; i++) {
         const struct layer *layer = &net->layers[i];
-        if (layer->kind == LAYER_CONV && layer->precision == MAP_U8 &&
-            net->model->graph.nodes[layer->node].op == OP_CONV)
+        if (layer->kind != LAYER_CONV || net->model->graph.nodes[layer->node].op != OP_CONV)
+            continue;
+        if (layer->precision == MAP_U8)
             err = list_conv(l, net, layer);
+        else if (net->equalized)
+            err = list_float(l, net, layer);
     }
     return err;
 }
@@ -204,9 +225,7 @@ int onnx_write_table(const struct ranges *ranges, const struct model *model, con
     const struct graph *g = &model->graph;
     const int stages = g->n_outputs / 2;
     struct ranges table = {0};
-    int err = BPNET_OK;
-    for (size_t i = 0; i < ranges->n && err == BPNET_OK; i++)
-        err = ranges_set(&table, ranges->items[i].name, ranges->items[i].amax);
+    int err = ranges_copy(&table, ranges);
     if (err == BPNET_OK)
         err = add_alias(&table, g->nodes[0].name, ONNX_INPUT_NAME);
     if (err == BPNET_OK && stages > 0 && model->meta.stages == stages) {

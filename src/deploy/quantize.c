@@ -6,6 +6,7 @@
 #include "deploy/quantize.h"
 
 #include "base/error.h"
+#include "deploy/equalize.h"
 #include "deploy/network_edit.h"
 
 #include <math.h>
@@ -369,9 +370,11 @@ int quantize(struct network *net, const struct ranges *ranges,
     static const struct quantize_options none = {.float_type = MAP_F32};
     if (!options)
         options = &none;
+    int err = equalize(net, ranges);
+    if (err < 0)
+        return err;
     set_precisions(net, options);
     set_types(net, options->float_type);
-    int err = BPNET_OK;
     for (int i = 0; i < net->n_layers && err == 0; i++)
         err = set_scale(net, &net->layers[i], ranges);
     for (int i = 0; i < net->n_layers && err == 0 && options->means; i++) {

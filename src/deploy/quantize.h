@@ -22,6 +22,7 @@ enum {
 };
 
 /*
+ * The network is equalised as the ranges say, unless it is (equalize.h).
  * All convolutions in 8 bits but those to be kept, and all maps between them; outputs, products and
  * activations are floats. With means, the error that rounded weights make on average is taken off
  * the biases. BPNET_EUSAGE names a tensor without range.

@@ -72,8 +72,51 @@ int ranges_set(struct ranges *r, const char *name, float amax)
     return BPNET_OK;
 }
 
+/* Room for n factors, new ones 1. */
+static int widen_factors(struct ranges *r, struct range *range, int n)
+{
+    if (n <= range->n_factors)
+        return BPNET_OK;
+    if (r->all_factors + (size_t)(n - range->n_factors) > RANGES_MAX_FACTORS)
+        return error_set(BPNET_ELIMIT, "more than %d factors of channels", RANGES_MAX_FACTORS);
+    float *grown = realloc(range->factors, (size_t)n * sizeof(*grown));
+    if (!grown)
+        return error_set(BPNET_ENOMEM, "no memory for %d factors of channels", n);
+    for (int k = range->n_factors; k < n; k++)
+        grown[k] = 1;
+    r->all_factors += (size_t)(n - range->n_factors);
+    range->factors = grown;
+    range->n_factors = n;
+    return BPNET_OK;
+}
+
+int ranges_set_factors(struct ranges *r, const char *name, const float *factors, int n)
+{
+    struct range *known = find(r, name);
+    if (!known)
+        return error_set(BPNET_EUSAGE, "factors of '%s', which has no range", name);
+    const int err = widen_factors(r, known, n);
+    for (int k = 0; k < n && err == BPNET_OK; k++)
+        known->factors[k] = factors[k];
+    return err;
+}
+
+int ranges_copy(struct ranges *to, const struct ranges *from)
+{
+    int err = BPNET_OK;
+    for (size_t i = 0; i < from->n && err == BPNET_OK; i++) {
+        const struct range *range = &from->items[i];
+        err = ranges_set(to, range->name, range->amax);
+        if (err == BPNET_OK && range->n_factors > 0)
+            err = ranges_set_factors(to, range->name, range->factors, range->n_factors);
+    }
+    return err;
+}
+
 void ranges_free(struct ranges *r)
 {
+    for (size_t i = 0; i < r->n; i++)
+        free(r->items[i].factors);
     free(r->items);
     *r = (struct ranges){0};
 }
@@ -123,6 +166,46 @@ static size_t bare_length(const char *name, size_t length)
     return ends ? length - n : length;
 }
 
+/* The channel that a name ends in, "<name>:0/<channel>", and the length without; -1: none. */
+static int channel_of(const char *name, size_t *length)
+{
+    enum { MAX_DIGITS = 7 };
+    size_t at = *length;
+    int channel = 0;
+    for (int unit = 1; at > 0 && name[at - 1] >= '0' && name[at - 1] <= '9'; at--, unit *= 10) {
+        if (*length - at == MAX_DIGITS)
+            return -1;
+        channel += unit * (name[at - 1] - '0');
+    }
+    const size_t n = sizeof(output_suffix) - 1;
+    if (at == *length || at < n + 1 || name[at - 1] != '/' ||
+        memcmp(name + at - 1 - n, output_suffix, n) != 0)
+        return -1;
+    *length = at - 1;
+    return channel;
+}
+
+/* A factor belongs to the tensor of the line before. */
+static int parse_factor(struct ranges *out, const char *file, size_t number, const char *name,
+                        int channel, float factor)
+{
+    struct range *last = out->n > 0 ? &out->items[out->n - 1] : NULL;
+    if (!last || strcmp(last->name, name) != 0)
+        return error_set(BPNET_EFORMAT, "%s:%zu: a factor of '%s' that is not behind its range",
+                         file, number, name);
+    if (channel >= GRAPH_MAX_CHANNELS)
+        return error_set(BPNET_EFORMAT, "%s:%zu: a factor of channel %d of '%s', expected 0 to %d",
+                         file, number, channel, name, GRAPH_MAX_CHANNELS - 1);
+    if (!(factor > 0 && factor <= 1))
+        return error_set(BPNET_EFORMAT,
+                         "%s:%zu: channel %d of '%s' has the factor %g, expected more than 0 to 1",
+                         file, number, channel, name, (double)factor);
+    const int err = widen_factors(out, last, channel + 1);
+    if (err == BPNET_OK)
+        last->factors[channel] = factor;
+    return err;
+}
+
 /* "name: 3c010204"; tensors of TensorFlow have colons in their names, so the last one counts. */
 static int parse_line(struct ranges *out, const char *file, size_t number, const char *line,
                       size_t length)
@@ -140,12 +223,16 @@ static int parse_line(struct ranges *out, const char *file, size_t number, const
         return expected(file, number, line, length);
 
     char name[GRAPH_NAME_SIZE];
-    const size_t n = bare_length(line, colon - 1);
+    size_t whole = colon - 1;
+    const int channel = channel_of(line, &whole);
+    const size_t n = bare_length(line, whole);
     if (n >= sizeof(name))
         return error_set(BPNET_EFORMAT, "%s:%zu: a name of %zu bytes, expected at most %d", file,
                          number, n, GRAPH_NAME_SIZE - 1);
     memcpy(name, line, n);
     name[n] = '\0';
+    if (channel >= 0)
+        return parse_factor(out, file, number, name, channel, scale);
     const float amax = scale * STEPS;
     if (!(amax >= 0 && amax <= max_range))
         return error_set(BPNET_EFORMAT, "%s:%zu: '%s' has the range %g, expected 0 to %g", file,
@@ -196,14 +283,24 @@ int ranges_read(struct ranges *out, const char *path)
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
+static uint32_t float_bits(float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    return bits;
+}
+
 void ranges_print(const struct ranges *r, struct str *out)
 {
     str_printf(out, "%s\n", header);
     for (size_t i = 0; i < r->n; i++) {
-        const float scale = r->items[i].amax / STEPS;
-        uint32_t bits;
-        memcpy(&bits, &scale, sizeof(bits));
-        str_printf(out, "%s%s: %08x\n", r->items[i].name, output_suffix, bits);
+        const struct range *range = &r->items[i];
+        str_printf(out, "%s%s: %08x\n", range->name, output_suffix,
+                   float_bits(range->amax / STEPS));
+        for (int k = 0; k < range->n_factors; k++)
+            if (range->factors[k] < 1)
+                str_printf(out, "%s%s/%d: %08x\n", range->name, output_suffix, k,
+                           float_bits(range->factors[k]));
     }
 }
 

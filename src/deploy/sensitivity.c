@@ -28,8 +28,16 @@ int subject_quantize(struct network *out, const struct subject *subject, const b
     int err = network_lower(out, subject->model, subject->h, subject->w);
     if (err < 0)
         return err;
-    const struct quantize_options options = {.means = subject->means, .keep_float = keep_float};
-    if ((err = quantize(out, subject->ranges, &options)) < 0)
+    bool *keep = calloc((size_t)out->n_layers + 1, sizeof(*keep));
+    if (!keep)
+        err = no_memory();
+    for (int i = 0; keep && i < out->n_layers; i++)
+        keep[i] = (keep_float && keep_float[i]) || (subject->kept && subject->kept[i]);
+    const struct quantize_options options = {.means = subject->means, .keep_float = keep};
+    if (err == 0)
+        err = quantize(out, subject->ranges, &options);
+    free(keep);
+    if (err < 0)
         network_free(out);
     return err;
 }
@@ -153,17 +161,21 @@ static int list_layers(struct sensitivity *out, const struct network *net)
     return BPNET_OK;
 }
 
-static int measure_layers(struct sensitivity *out, struct measurement *m, int n_layers,
+/* Each layer's error, with it in floats and all others in 8 bits, or the other way round. */
+static int measure_layers(struct sensitivity *out, struct measurement *m, bool alone,
                           int (*progress)(void *ctx, size_t done, size_t total), void *ctx)
 {
-    bool *keep = calloc((size_t)n_layers + 1, sizeof(*keep));
+    bool *keep = calloc((size_t)out->n_layers + 1, sizeof(*keep));
     int err = keep ? measure_error(m, NULL, &out->error) : no_memory();
+    for (int i = 0; keep && i < out->n_layers; i++)
+        keep[i] = alone;
     for (size_t i = 0; i < out->n && err == 0; i++) {
+        struct sensitive *item = &out->items[i];
         double error;
-        keep[out->items[i].layer] = true;
+        keep[item->layer] = !alone;
         err = measure_error(m, keep, &error);
-        keep[out->items[i].layer] = false;
-        out->items[i].share = out->error > 0 ? 1 - error / out->error : 0;
+        keep[item->layer] = alone;
+        item->share = alone ? error : out->error > 0 ? 1 - error / out->error : 0;
         if (err == 0 && progress)
             err = progress(ctx, i + 1, out->n);
     }
@@ -173,33 +185,69 @@ static int measure_layers(struct sensitivity *out, struct measurement *m, int n_
     return err;
 }
 
+/* The outputs of floats on all pictures. */
+static int measurement_open(struct measurement *m, const struct subject *subject,
+                            const struct pictures *pictures)
+{
+    struct network exact;
+    *m = (struct measurement){.subject = subject, .pictures = pictures};
+    int err = network_lower(&exact, subject->model, subject->h, subject->w);
+    if (err < 0)
+        return err;
+    m->picture_size = (size_t)exact.tensors[0].h * (size_t)exact.tensors[0].w * 3;
+    m->power = calloc((size_t)exact.n_outputs + 1, sizeof(*m->power));
+    err = m->power ? run_all(m, &exact, keep_output, NULL) : no_memory();
+    network_free(&exact);
+    return err;
+}
+
+static void measurement_close(struct measurement *m)
+{
+    free(m->power);
+    free(m->exact);
+}
+
+static int measure(struct sensitivity *out, const struct subject *subject,
+                   const struct pictures *pictures, bool alone,
+                   int (*progress)(void *ctx, size_t done, size_t total), void *ctx)
+{
+    struct measurement m = {0};
+    struct network net;
+    *out = (struct sensitivity){0};
+    int err = subject_quantize(&net, subject, NULL);
+    if (err < 0)
+        return err;
+    if ((err = list_layers(out, &net)) == 0 && (err = measurement_open(&m, subject, pictures)) == 0)
+        err = measure_layers(out, &m, alone, progress, ctx);
+    measurement_close(&m);
+    network_free(&net);
+    if (err < 0)
+        sensitivity_free(out);
+    return err;
+}
+
 int sensitivity_measure(struct sensitivity *out, const struct subject *subject,
                         const struct pictures *pictures,
                         int (*progress)(void *ctx, size_t done, size_t total), void *ctx)
 {
-    struct measurement m = {.subject = subject, .pictures = pictures};
-    struct network exact, net;
-    *out = (struct sensitivity){0};
-    int err = network_lower(&exact, subject->model, subject->h, subject->w);
-    if (err < 0)
-        return err;
-    if ((err = subject_quantize(&net, subject, NULL)) < 0) {
-        network_free(&exact);
-        return err;
-    }
-    m.picture_size = (size_t)exact.tensors[0].h * (size_t)exact.tensors[0].w * 3;
-    m.power = calloc((size_t)exact.n_outputs + 1, sizeof(*m.power));
-    err = m.power ? list_layers(out, &net) : no_memory();
+    return measure(out, subject, pictures, false, progress, ctx);
+}
+
+int sensitivity_alone(struct sensitivity *out, const struct subject *subject,
+                      const struct pictures *pictures,
+                      int (*progress)(void *ctx, size_t done, size_t total), void *ctx)
+{
+    return measure(out, subject, pictures, true, progress, ctx);
+}
+
+int sensitivity_error(double *error, const struct subject *subject, const struct pictures *pictures,
+                      const bool *keep_float)
+{
+    struct measurement m;
+    int err = measurement_open(&m, subject, pictures);
     if (err == 0)
-        err = run_all(&m, &exact, keep_output, NULL);
-    if (err == 0)
-        err = measure_layers(out, &m, exact.n_layers, progress, ctx);
-    free(m.power);
-    free(m.exact);
-    network_free(&exact);
-    network_free(&net);
-    if (err < 0)
-        sensitivity_free(out);
+        err = measure_error(&m, keep_float, error);
+    measurement_close(&m);
     return err;
 }
 

@@ -34,6 +34,8 @@ struct onnx_weights {
      * channels have scales of their own. */
     const float *input_scale;
     const float *bias; /* CO, in real units; NULL: the network's */
+    /* (KH, KW, CI, CO), norms folded: a convolution that stays in float, with these weights. */
+    const float *real;
 };
 
 /*

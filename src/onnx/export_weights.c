@@ -202,6 +202,14 @@ static int add_8bit(struct exporter *x, const struct node *n, const struct folde
     return BPNET_OK;
 }
 
+static void replace(struct folded *f, const struct onnx_weights *given)
+{
+    memcpy(f->w, given->real, f->kernel->count * sizeof(*f->w));
+    if (given->bias)
+        memcpy(f->bias, given->bias, f->out * sizeof(*f->bias));
+    f->has_bias |= given->bias != NULL;
+}
+
 int export_weights(struct exporter *x, int index, char kernel[ONNX_TEXT_SIZE],
                    char bias[ONNX_TEXT_SIZE])
 {
@@ -212,7 +220,9 @@ int export_weights(struct exporter *x, int index, char kernel[ONNX_TEXT_SIZE],
     if (err < 0)
         return err;
     bias[0] = '\0';
-    if (given) {
+    if (given && given->real)
+        replace(&f, given);
+    if (given && !given->real) {
         err = add_8bit(x, n, &f, given, kernel, bias);
     } else {
         export_name(kernel, n, "kernel");

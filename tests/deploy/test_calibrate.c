@@ -2,6 +2,7 @@
 #include "base/rng.h"
 #include "deploy/engines.h"
 #include "deploy/gate.h"
+#include "deploy/rescue.h"
 #include "nn/networks.h"
 
 enum { SIZE = 48, PICTURES = 3 };
@@ -36,7 +37,7 @@ static int next(void *ctx, uint8_t *pixels)
     return 1;
 }
 
-static int run(struct ranges *r, struct channel_means *means, const struct network *net,
+static int run(struct ranges *r, struct channel_means *means, struct network *net,
                enum calibration_algorithm algorithm, unsigned threads, struct stream stream)
 {
     struct workers *workers = NULL;
@@ -344,11 +345,52 @@ static void test_gate(void **state)
     setting_close(&s);
 }
 
+/* As few convolutions as it takes, the most harmful ones, stay in floats; nothing without need. */
+static void test_rescue(void **state)
+{
+    (void)state;
+    struct setting s;
+    struct rescue found, more;
+    struct network net;
+    setting_open(&s);
+    struct rescue_options options = {.least_db = 1};
+    assert_int_equal(rescue(&found, &s.subject, &s.pictures, &options), 0);
+    assert_true(found.before_db > 1 && found.n_kept == 0 && !found.kept);
+    options.least_db = found.before_db + 4;
+    rescue_free(&found);
+    assert_int_equal(rescue(&found, &s.subject, &s.pictures, &options), 0);
+    assert_true(found.after_db >= options.least_db);
+    assert_true(found.n_kept >= 1 && found.n_kept < found.sensitivity.n);
+    for (size_t i = 1; i < found.sensitivity.n; i++)
+        assert_true(found.sensitivity.items[i - 1].share >= found.sensitivity.items[i].share);
+
+    /* The subject keeps them from then on, whatever else is tried, and one fewer is not enough. */
+    s.subject.kept = found.kept;
+    assert_int_equal(subject_quantize(&net, &s.subject, NULL), 0);
+    size_t n_floats = 0;
+    for (int i = 0; i < net.n_layers; i++)
+        n_floats += net.layers[i].kind == LAYER_CONV && net.layers[i].precision == MAP_F32;
+    assert_int_equal(n_floats, found.n_kept);
+    network_free(&net);
+    assert_int_equal(rescue(&more, &s.subject, &s.pictures, &options), 0);
+    assert_int_equal(more.n_kept, 0);
+    rescue_free(&more);
+    found.kept[found.sensitivity.items[found.n_kept - 1].layer] = false;
+    double error;
+    assert_int_equal(sensitivity_error(&error, &s.subject, &s.pictures, NULL), 0);
+    assert_true(-10 * log10(error) < options.least_db);
+    rescue_free(&found);
+    setting_close(&s);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_executor), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_errors),           cmocka_unit_test(test_quality),
-        cmocka_unit_test(test_sensitivity),      cmocka_unit_test(test_gate)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_executor),
+                                       cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_errors),
+                                       cmocka_unit_test(test_quality),
+                                       cmocka_unit_test(test_sensitivity),
+                                       cmocka_unit_test(test_rescue),
+                                       cmocka_unit_test(test_gate)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

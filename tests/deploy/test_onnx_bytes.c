@@ -187,6 +187,46 @@ static void test_bytes(void **state)
     remove(path);
 }
 
+/* A network with channels of very different sizes is equalised, and convolutions that stay in
+ * floats are, too. */
+static void test_equalized(void **state)
+{
+    (void)state;
+    const struct onnx_export_options how = {.h = H, .w = W};
+    struct model *m = make_model(MODEL_LIGHT, false);
+    struct rng rng = rng_stream(18, 0, 0);
+    for (size_t p = 0; p < (size_t)m->params.n; p++)
+        if (m->params.list[p].role == PARAM_GAMMA || m->params.list[p].role == PARAM_BETA)
+            for (size_t i = 0; i < m->params.list[p].count; i++)
+                m->params.value[m->params.list[p].offset + i] *= (float)exp(rng_range(&rng, -4, 0));
+    struct network net;
+    const char *kept[3];
+    int pictures = 2, n_kept = 0;
+    assert_int_equal(network_lower(&net, m, H, W), 0);
+    for (int i = 4; i < net.n_layers && n_kept < 3; i += 3)
+        if (net.layers[i].kind == LAYER_CONV)
+            kept[n_kept++] = net.tensors[net.layers[i].output].name;
+    assert_int_equal(n_kept, 3);
+    struct build_options build = options_of(BUILD_INT8, &pictures);
+    build.keep_float = kept;
+    build.n_keep_float = 3;
+    build.equalize = true;
+    if (onnx_export_bytes(m, &build, &how, path) < 0)
+        fail_msg("%s", error_message());
+    struct model *again = imported();
+    size_t n, n_again;
+    float *floats = by_engine(m, BUILD_FP32, &n), *read = by_engine(again, BUILD_FP32, &n_again);
+    assert_int_equal(n, n_again);
+    if (!(signal_to_noise(floats, read, n) >= 15)) /* without the kept ones' factors: below 0 */
+        fail_msg("%.1f dB", signal_to_noise(floats, read, n));
+    free(floats);
+    free(read);
+    network_free(&net);
+    model_free(again);
+    model_free(m);
+    remove(path);
+}
+
 /* What a person could get wrong. */
 static void test_refusals(void **state)
 {
@@ -214,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_equalized),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

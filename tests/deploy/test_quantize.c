@@ -129,7 +129,7 @@ static int next(void *ctx, uint8_t *pixels)
 
 enum { SIZE = 64 };
 
-static void ranges_of(struct ranges *r, struct channel_means *means, const struct network *net)
+static void ranges_of(struct ranges *r, struct channel_means *means, struct network *net)
 {
     struct stream stream = {.n = 4, .size = SIZE * SIZE * 3};
     const struct calibration_options options = {.algorithm = CALIBRATE_MSE,

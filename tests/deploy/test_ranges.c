@@ -108,6 +108,17 @@ static void test_bad_files(void **state)
         {"TRT-1\n"
          "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff1234: 3f800000\n",
          "it:2: a name of 64 bytes, expected at most 63"},
+        {"TRT-1\na:0/3: 3f000000\n", "it:2: a factor of 'a' that is not behind its range"},
+        {"TRT-1\na: 3f800000\nb: 3f800000\na:0/0: 3f000000\n",
+         "it:4: a factor of 'a' that is not behind its range"},
+        {"TRT-1\na: 3f800000\na:0/7: 00000000\n",
+         "it:3: channel 7 of 'a' has the factor 0, expected more than 0 to 1"},
+        {"TRT-1\na: 3f800000\na:0/7: 40000000\n",
+         "it:3: channel 7 of 'a' has the factor 2, expected more than 0 to 1"},
+        {"TRT-1\na: 3f800000\na:0/7: 7fc00000\n",
+         "it:3: channel 7 of 'a' has the factor nan, expected more than 0 to 1"},
+        {"TRT-1\na: 3f800000\na:0/4096: 3f000000\n",
+         "it:3: a factor of channel 4096 of 'a', expected 0 to 4095"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct ranges r;
@@ -118,6 +129,36 @@ static void test_bad_files(void **state)
     }
     struct ranges r;
     assert_int_equal(ranges_read(&r, scratch_path("absent")), BPNET_ENOENT);
+}
+
+/* Factors follow their tensor; those of 1 are not written. */
+static void test_factors(void **state)
+{
+    (void)state;
+    static const float factors[] = {1, 0.5F, 1, 0.0009765625F, 1};
+    struct ranges r = {0}, back, copy = {0};
+    struct str text = {0};
+    assert_int_equal(ranges_set(&r, "a", 127), 0);
+    assert_int_equal(ranges_set(&r, "b/1", 127), 0);
+    assert_int_equal(ranges_set_factors(&r, "a", factors, 5), 0);
+    assert_int_equal(ranges_set_factors(&r, "c", factors, 5), BPNET_EUSAGE);
+    assert_string_equal(error_message(), "factors of 'c', which has no range");
+    ranges_print(&r, &text);
+    assert_string_equal(text.text, "TRT-8501-EntropyCalibration2\n"
+                                   "a:0: 3f800000\n"
+                                   "a:0/1: 3f000000\n"
+                                   "a:0/3: 3a800000\n"
+                                   "b/1:0: 3f800000\n");
+    assert_int_equal(ranges_parse(&back, text.text, text.length, "it"), 0);
+    assert_int_equal(ranges_copy(&copy, &back), 0);
+    assert_int_equal(copy.n, 2);
+    assert_int_equal(copy.items[0].n_factors, 4);
+    assert_memory_equal(copy.items[0].factors, factors, 4 * sizeof(float));
+    assert_null(ranges_find(&copy, "b/1")->factors);
+    str_free(&text);
+    ranges_free(&r);
+    ranges_free(&back);
+    ranges_free(&copy);
 }
 
 static void test_bad_values(void **state)
@@ -139,9 +180,9 @@ static void test_bad_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),     cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_foreign),    cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_golden),  cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_foreign), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_factors), cmocka_unit_test(test_bad_values),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }
