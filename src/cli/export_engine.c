@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "deploy/calibration_set.h"
 #include "deploy/clip.h"
+#include "deploy/eight_bits.h"
 #include "deploy/engine_build.h"
 #include "deploy/gate.h"
 #include "deploy/onnx_bytes.h"
@@ -107,19 +108,35 @@ static int measure_ranges(struct making *m)
     return err;
 }
 
+/* That a table from a file is of this network, before anything is made of it. */
+static int check_table(struct making *m, const char *path)
+{
+    struct network net = {0};
+    struct ranges ranges = {0};
+    struct channel_means means = {0};
+    int err = network_lower(&net, m->model, m->how.h, m->how.w);
+    if (err == 0 && (err = eight_bits(&net, &ranges, &means, &m->how)) < 0)
+        err = error_prefix(err, "%s (name another with --cal_cache_file)", path);
+    network_free(&net);
+    ranges_free(&ranges);
+    channel_means_free(&means);
+    return err;
+}
+
 /* From the cache if there is one, as the original does; else from pictures, and kept there. */
 static int find_ranges(struct making *m)
 {
     const char *cache = m->request->cal_cache_file;
     const bool named = cache && *cache;
+    m->how.ranges = &m->ranges;
     int err;
     if (named && file_exists(cache)) {
         log_info("%s: its ranges are used; remove it to calibrate anew", cache);
-        err = ranges_read(&m->ranges, cache);
+        if ((err = ranges_read(&m->ranges, cache)) == 0)
+            err = check_table(m, cache);
     } else if ((err = measure_ranges(m)) == 0 && named) {
         err = onnx_write_table(&m->ranges, m->model, cache);
     }
-    m->how.ranges = &m->ranges;
     m->how.means = m->means.n_tensors > 0 ? &m->means : NULL;
     return err;
 }

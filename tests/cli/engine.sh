@@ -11,6 +11,8 @@ run export -m net.bpnet --engine_file again.engine $eight --cal_image_dir images
     --cal_cache_file cal_again.bin --cal_data_file pictures.tensorfile --quiet | blot
 cmp cal.bin cal_again.bin && cmp pose.engine again.engine && echo "the same ranges, the same engine"
 run export -m net.bpnet --engine_file cached.engine $eight --cal_cache_file cal.bin | blot
+sed /stage1.conv1/d cal.bin > other.bin
+run export -m net.bpnet --engine_file other.engine $eight --cal_cache_file other.bin
 run export -m net.bpnet --engine_file half.engine --data_type fp16 -d 64,96 --cpu ref --no_timing --eval-dataset dataset.json --quiet | blot
 run export -m net.bpnet --engine_file gated.engine $eight --cal_image_dir images --batches 4 \
     --cal_cache_file '' --eval-dataset dataset.json --max-drop 100 --quiet | blot
