@@ -19,6 +19,13 @@ static double draw_translation(const struct augmentation_spec *s, double low, do
     return (double)rng_integer(rng, (int64_t)ceil(low), (int64_t)fmax(ceil(low), floor(high)));
 }
 
+static double draw_zoom(const struct augmentation_spec *s, struct rng *rng)
+{
+    if (s->zoom_log_uniform)
+        return exp(rng_range(rng, log(s->zoom_ratio_min), log(s->zoom_ratio_max)));
+    return rng_range(rng, s->zoom_ratio_min, s->zoom_ratio_max);
+}
+
 struct augment augment_draw(const struct augmentation_spec *s, int image_w, int image_h,
                             struct rng *rng)
 {
@@ -28,7 +35,7 @@ struct augment augment_draw(const struct augmentation_spec *s, int image_w, int 
     a.translate_x = draw_translation(s, s->translate_min_x, s->translate_max_x, image_w, rng);
     a.translate_y = draw_translation(s, s->translate_min_y, s->translate_max_y, image_h, rng);
     const bool zooms = rng_uniform(rng) < s->zoom_prob;
-    const double zoom = rng_range(rng, s->zoom_ratio_min, s->zoom_ratio_max);
+    const double zoom = draw_zoom(s, rng);
     a.zoom = zooms ? zoom : 1;
     a.rotate_deg = rng_range(rng, s->rotate_deg_min, s->rotate_deg_max);
     a.brightness = rng_range(rng, -s->brightness, s->brightness);

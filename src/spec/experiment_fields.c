@@ -132,6 +132,9 @@ static const struct field spatial_fields[] = {
      .help = "Larger makes the picture smaller when person_centric, larger otherwise."},
     {"zoom_ratio_max", FIELD_DOUBLE, AT(zoom_ratio_max), .fallback = "1.0", .low = 0, .high = 100,
      .above = true, .help = "The other end."},
+    {"zoom_log_uniform", FIELD_BOOL, FIELD_OURS, AT(zoom_log_uniform), .fallback = "False",
+     .help =
+         "Draws the ratio's logarithm evenly, so that half the size comes up as often as twice."},
     {"translate_max_x", FIELD_DOUBLE, AT(translate_max_x), .fallback = "0.0", .low = -100000,
      .high = 100000, .help = "Pixels of the source picture, drawn between the two."},
     {"translate_min_x", FIELD_DOUBLE, AT(translate_min_x), .fallback = "null", .low = -100000,

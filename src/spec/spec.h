@@ -69,6 +69,7 @@ struct augmentation_spec {
     double flip_lr_prob, flip_tb_prob;
     double rotate_deg_max, rotate_deg_min;
     double zoom_prob, zoom_ratio_min, zoom_ratio_max;
+    bool zoom_log_uniform; /* the ratio's logarithm is drawn evenly, not the ratio */
     double translate_max_x, translate_min_x, translate_max_y, translate_min_y;
     bool use_translate_ratio;
     double translate_ratio_max, translate_ratio_min;

@@ -231,6 +231,27 @@ static void draws_come_in_order(void **state)
     near(drawn.rotate_deg, -90 + 180 * rng_uniform(&b), 1e-9);
 }
 
+/* The same stream, but the ratio's logarithm is even: half of the draws lie below the geometric
+ * mean. */
+static void zoom_evenly_in_logarithm(void **state)
+{
+    (void)state;
+    const struct augmentation_spec s = {
+        .zoom_prob = 1, .zoom_ratio_min = 0.25, .zoom_ratio_max = 4, .zoom_log_uniform = true};
+    struct rng a = rng_stream(9, 9, 10), b = a;
+    int small = 0;
+    for (int i = 0; i < 4000; i++) {
+        const double zoom = augment_draw(&s, 100, 100, &a).zoom;
+        for (int before = 0; before < 5; before++) /* mirrors, translation, whether to zoom */
+            rng_uniform(&b);
+        near(zoom, 0.25 * pow(16, rng_uniform(&b)), 1e-12);
+        for (int after = 0; after < 5; after++) /* rotation and colour */
+            rng_uniform(&b);
+        small += zoom < 1;
+    }
+    near(small, 2000, 160);
+}
+
 static void map_colour(const struct colour_map *map, const double in[3], double out[3])
 {
     for (int i = 0; i < 3; i++)
@@ -273,7 +294,8 @@ int main(void)
         cmocka_unit_test(golden_person_centric),     cmocka_unit_test(standard_modes_without_draws),
         cmocka_unit_test(standard_modes_with_draws), cmocka_unit_test(inverse_undoes),
         cmocka_unit_test(mirrors_swap_sides_once),   cmocka_unit_test(draws_keep_their_ranges),
-        cmocka_unit_test(draws_come_in_order),       cmocka_unit_test(colour_does_what_it_says),
+        cmocka_unit_test(draws_come_in_order),       cmocka_unit_test(zoom_evenly_in_logarithm),
+        cmocka_unit_test(colour_does_what_it_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -570,7 +570,8 @@ static void every_value_survives_writing(void **state)
         "1e-30], mask_scale: 3, mask_offset: [0.3]}",
         "dataloader.augmentation_config={spatial_augmentation_mode: standard, spatial_aug_params: "
         "{flip_lr_prob: 0.1, flip_tb_prob: 1, rotate_deg_max: 33.3, rotate_deg_min: -1, zoom_prob: "
-        "0.3, zoom_ratio_min: 0.7, zoom_ratio_max: 1.3, translate_max_x: 3, translate_min_x: 2, "
+        "0.3, zoom_ratio_min: 0.7, zoom_ratio_max: 1.3, zoom_log_uniform: true, translate_max_x: "
+        "3, translate_min_x: 2, "
         "translate_max_y: 7, translate_min_y: -5, use_translate_ratio: true, translate_ratio_max: "
         "0.15, translate_ratio_min: 0.15, target_person_scale: 0.65}, colour_aug_params: "
         "{brightness: 0.1, contrast: 0.2, saturation: 0.3, hue_deg: 11.1}}",
