@@ -453,6 +453,9 @@ static const struct field teacher_fields[] = {
      .below = true, .help = "Heat and limbs of the teacher that are weaker are taken as none."},
     {"scale", FIELD_DOUBLE, AT(scale), .fallback = "1.0", .low = 0.25, .high = 4,
      .help = "The teacher sees the picture enlarged so much."},
+    {"views_path", FIELD_TEXT, AT(views_path), .fallback = "null",
+     .help = "A file for what it says of views (`augmentation_config.views`), for other runs with "
+             "the same pictures; null: `teacher.views` in the results folder until the run's end."},
 };
 
 static const struct schema teacher_schema = {

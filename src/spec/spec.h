@@ -163,6 +163,7 @@ struct teacher_spec {
     double temperature;   /* heat^(1 / temperature) */
     double noise_floor;   /* maps below it are empty */
     double scale;         /* of the picture it sees, to the network's input */
+    char *views_path;     /* where its maps of views are kept; NULL: in the results folder */
 };
 
 struct experiment_spec {

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "io/file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -106,17 +107,40 @@ static void plan_steps(struct session *s)
     s->schedule.last_step = state->last_step;
 }
 
+/* The level whose kernels are used. */
+static enum cpu_level used_level(const struct session *s)
+{
+    return s->is_mixed && s->kernels.level != CPU_REF ? CPU_AVX512BF16 : s->kernels.level;
+}
+
+/* Of the run that this folder belongs to. */
+static char *own_views(const struct session *s)
+{
+    return path_join(s->folder, "teacher.views");
+}
+
+static int load_teacher(struct session *s, const char *views)
+{
+    const struct teacher_options options = {.kernels = s->is_mixed ? &s->mixed : &s->kernels,
+                                            .workers = s->workers,
+                                            .key = s->options->key,
+                                            .level = used_level(s),
+                                            .views_path = s->options->dry_run ? NULL : views};
+    return teacher_open(&s->teacher, s->spec, &options);
+}
+
 /* Another teacher would teach otherwise from here on. */
 static int open_teacher(struct session *s)
 {
     struct train_state *state = &s->start.state;
     const char *path = s->spec->teacher.model_path;
-    const struct teacher_options options = {.kernels = s->is_mixed ? &s->mixed : &s->kernels,
-                                            .workers = s->workers,
-                                            .key = s->options->key,
-                                            .folder = s->options->dry_run ? NULL : s->folder,
-                                            .n_records = loader_n_records(s->loader)};
-    const int err = path ? teacher_open(&s->teacher, s->spec, &options) : BPNET_OK;
+    char *own = path ? own_views(s) : NULL;
+    int err = BPNET_OK;
+    if (path && !own)
+        err = error_set(BPNET_ENOMEM, "no memory for a path");
+    else if (path)
+        err = load_teacher(s, s->spec->teacher.views_path ? s->spec->teacher.views_path : own);
+    free(own);
     if (err < 0)
         return err;
     const char *found = path ? teacher_fingerprint(s->teacher) : "";
@@ -181,12 +205,6 @@ static int open_outputs(struct session *s)
     return journal_open(&s->journal, s->folder, s->n_maps, state->step - state->row.n);
 }
 
-/* The level whose kernels are used. */
-static enum cpu_level used_level(const struct session *s)
-{
-    return s->is_mixed && s->kernels.level != CPU_REF ? CPU_AVX512BF16 : s->kernels.level;
-}
-
 static void tell(struct session *s)
 {
     const struct train_state *state = &s->start.state;
@@ -245,6 +263,20 @@ void session_close(struct session *s)
         close(s->lock); /* and with it the lock */
     free(s->folder);
     *s = (struct session){.lock = -1};
+}
+
+/* ---- the end ----------------------------------------------------------------------------- */
+
+int session_clear(const struct session *s)
+{
+    int err = checkpoint_clear_rolling(s->folder);
+    char *views = own_views(s);
+    if (err == BPNET_OK && !views)
+        err = error_set(BPNET_ENOMEM, "no memory for a path");
+    else if (err == BPNET_OK && unlink(views) != 0 && errno != ENOENT)
+        err = error_set_errno(BPNET_EIO, "%s: cannot be deleted", views);
+    free(views);
+    return err;
 }
 
 /* ---- saving ------------------------------------------------------------------------------ */

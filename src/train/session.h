@@ -42,6 +42,9 @@ void session_close(struct session *s);
 /* Write a checkpoint of the state in hand under this path. */
 int session_save(struct session *s, const char *path);
 
+/* Delete what only going on with this run would have needed. */
+int session_clear(const struct session *s);
+
 /* The weights that validation and the final model use. */
 const float *session_weights(const struct session *s);
 

@@ -28,6 +28,7 @@ static const char *const free_keys[] = {
     "finetuning_config",
     "inference_spec",
     "teacher.model_path", /* the run's state knows which it is */
+    "teacher.views_path",
     "final_model_name",
     "key",
     "dataloader.pose_config.pose_config_path", /* the skeleton itself is in the model */

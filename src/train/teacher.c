@@ -33,6 +33,7 @@ struct teacher {
     struct tap *in_y, *in_x;   /* its pixels in ours */
     struct tap *out_y, *out_x; /* our cells in its own */
     struct view_cache *views;  /* NULL: none are kept */
+    uint64_t *pictures;        /* hashes of the batch's, where views are kept */
     float *heat, *paf;         /* its maps on our grid, of a whole batch: (N, h, w, joints), ... */
     size_t n_heat, n_paf;      /* of one picture */
     struct batch targets;
@@ -63,6 +64,17 @@ static int take_fingerprint(struct teacher *t)
     return err;
 }
 
+/* p / s - o in the student's numbers to p / s' - o' in the teacher's. */
+static void set_normalisation(struct teacher *t)
+{
+    const struct model_meta *own = &t->model->meta;
+    for (int c = 0; c < 3; c++) {
+        const double gain = (double)t->data->image_scale[c] / (double)own->scale[c];
+        t->gain[c] = (float)gain;
+        t->shift[c] = (float)((double)t->data->image_offset[c] * gain - (double)own->offset[c]);
+    }
+}
+
 static int load(struct teacher *t, const struct experiment_spec *spec, struct seal_key *key)
 {
     const char *path = spec->teacher.model_path;
@@ -71,6 +83,7 @@ static int load(struct teacher *t, const struct experiment_spec *spec, struct se
         return error_prefix(err, "teacher.model_path");
     if ((err = take_fingerprint(t)) < 0)
         return err;
+    set_normalisation(t);
     target_map_init(&t->map, &spec->skeleton, &t->model->meta.skeleton);
     if (t->map.found_joints == 0)
         return error_set(BPNET_ECONFIG,
@@ -101,17 +114,6 @@ static int open_network(struct teacher *t, const struct experiment_spec *spec,
     return err < 0 ? error_prefix(err, "teacher.model_path: %s at %d x %d",
                                   spec->teacher.model_path, t->h, t->w)
                    : BPNET_OK;
-}
-
-/* p / s - o in the student's numbers to p / s' - o' in the teacher's. */
-static void set_normalisation(struct teacher *t)
-{
-    const struct model_meta *own = &t->model->meta;
-    for (int c = 0; c < 3; c++) {
-        const double gain = (double)t->data->image_scale[c] / (double)own->scale[c];
-        t->gain[c] = (float)gain;
-        t->shift[c] = (float)((double)t->data->image_offset[c] * gain - (double)own->offset[c]);
-    }
 }
 
 static int set_taps(struct teacher *t)
@@ -184,12 +186,36 @@ static int check_background(const struct experiment_spec *spec)
                      spec->path);
 }
 
+/* Everything that its maps of a picture depend on, but the picture. */
+static int name_answers(char key[HASH_HEX_SIZE], const struct teacher *t, enum cpu_level level)
+{
+    struct hash *hash = hash_open();
+    if (!hash)
+        return error_set(BPNET_ENOMEM, "no memory for a fingerprint");
+    const int sizes[] = {t->h, t->w, t->data->target_h, t->data->target_w, (int)level};
+    const float rule[] = {t->rule.exponent, t->rule.noise_floor};
+    hash_add(hash, t->fingerprint, sizeof t->fingerprint);
+    hash_add(hash, sizes, sizeof sizes);
+    hash_add(hash, rule, sizeof rule);
+    hash_add(hash, t->gain, sizeof t->gain);
+    hash_add(hash, t->shift, sizeof t->shift);
+    hash_add(hash, t->map.joint, (size_t)t->map.n_joints * sizeof *t->map.joint);
+    hash_add(hash, t->map.limb, (size_t)t->map.n_limbs * sizeof *t->map.limb);
+    hash_add(hash, t->map.sign, (size_t)t->map.n_limbs * sizeof *t->map.sign);
+    hash_finish(hash, key);
+    return BPNET_OK;
+}
+
 static int open_views(struct teacher *t, const struct teacher_options *o)
 {
-    const uint64_t views = (uint64_t)t->data->augmentation.views;
-    if (views == 0 || !o->folder)
+    char key[HASH_HEX_SIZE];
+    if (t->data->augmentation.views == 0 || !o->views_path)
         return BPNET_OK;
-    return view_cache_open(&t->views, o->folder, views * o->n_records, t->n_heat, t->n_paf);
+    t->pictures = calloc((size_t)t->data->batch_size, sizeof *t->pictures);
+    if (!t->pictures)
+        return error_set(BPNET_ENOMEM, "no memory for the hashes of a batch");
+    const int err = name_answers(key, t, o->level);
+    return err < 0 ? err : view_cache_open(&t->views, o->views_path, key, t->n_heat, t->n_paf);
 }
 
 static void tell(const struct teacher *t, const char *path)
@@ -217,7 +243,6 @@ int teacher_open(struct teacher **out, const struct experiment_spec *spec,
         teacher_close(t);
         return err;
     }
-    set_normalisation(t);
     tell(t, spec->teacher.model_path);
     *out = t;
     return BPNET_OK;
@@ -231,6 +256,7 @@ void teacher_close(struct teacher *t)
     free(t->heat);
     free(t->paf);
     free(t->asked);
+    free(t->pictures);
     free(t->targets.heat);
     free(t->targets.heat_mask);
     free(t->targets.paf);
@@ -333,21 +359,32 @@ static int answer(struct teacher *t)
 
 /* ---- running ----------------------------------------------------------------------------- */
 
+/* Item: a picture of the batch. */
+static void hash_picture(void *ctx, size_t item, unsigned thread)
+{
+    (void)thread;
+    const struct teacher *t = ctx;
+    const struct batch *b = t->batch;
+    const size_t n = (size_t)b->image_h * (size_t)b->image_w * 3;
+    t->pictures[item] = hash64(b->image + item * n, n * sizeof *b->image);
+}
+
 /* What it has said before; t->asked is left with the others. */
 static int recall(struct teacher *t)
 {
     const struct batch *b = t->batch;
     t->n_asked = 0;
+    if (t->views)
+        workers_run(t->workers, (size_t)b->n, hash_picture, t);
     for (int k = 0; k < b->n; k++) {
         const size_t picture = (size_t)k;
-        if (!t->views || !view_cache_has(t->views, b->view[k])) {
+        const int found = t->views ? view_cache_get(t->views, b->view[k], t->pictures[k],
+                                                    heat_row(t, picture, 0), paf_row(t, picture, 0))
+                                   : 0;
+        if (found < 0)
+            return found;
+        if (!found)
             t->asked[t->n_asked++] = k;
-            continue;
-        }
-        const int err =
-            view_cache_get(t->views, b->view[k], heat_row(t, picture, 0), paf_row(t, picture, 0));
-        if (err < 0)
-            return err;
     }
     return BPNET_OK;
 }
@@ -356,8 +393,8 @@ static void remember(struct teacher *t)
 {
     for (int i = 0; t->views && i < t->n_asked; i++) {
         const size_t picture = (size_t)t->asked[i];
-        view_cache_put(t->views, t->batch->view[picture], heat_row(t, picture, 0),
-                       paf_row(t, picture, 0));
+        view_cache_put(t->views, t->batch->view[picture], t->pictures[picture],
+                       heat_row(t, picture, 0), paf_row(t, picture, 0));
     }
 }
 

@@ -19,8 +19,8 @@ struct teacher_options {
     const struct kernels *kernels; /* borrowed */
     struct workers *workers;       /* borrowed */
     struct seal_key *key;          /* of a sealed file; NULL: none */
-    const char *folder;            /* for what it said of views; NULL: nothing is kept */
-    uint64_t n_records;            /* that views are of */
+    enum cpu_level level;          /* that the kernels are of, mixed precision counted */
+    const char *views_path;        /* a file for what it said of views; NULL: nothing is kept */
 };
 
 /* The spec, which names the teacher, is borrowed. */

@@ -385,7 +385,7 @@ static int finish(struct trainer *t)
     if (err == BPNET_OK)
         err = export_model(t, str_text(&name));
     if (err == BPNET_OK)
-        err = checkpoint_clear_rolling(t->s.folder);
+        err = session_clear(&t->s);
     if (err == BPNET_OK)
         log_info("trained %llu steps; the model is %s/%s", (unsigned long long)t->state->step,
                  t->s.folder, str_text(&name));

@@ -293,13 +293,22 @@ static void test_resumed_runs_are_the_same(void **state)
     }
 }
 
-/* What it said of a view is kept, and that it was kept cannot be seen. */
+static char *in_folder(const struct training *t, const char *results, const char *name)
+{
+    char *folder = path_join(t->folder, results);
+    char *path = path_join(folder, name);
+    assert_non_null(path);
+    free(folder);
+    return path;
+}
+
+/* What it said of a view is kept, also for a resumed run, and that it was kept cannot be seen. */
 static void test_views_are_answered_once(void **state)
 {
     const struct fixture *f = *state;
     struct training t = f->t;
     struct train_result truth, result, other;
-    struct stop_at stop = {7}; /* in the second epoch: the resumed run knows nothing of the first */
+    struct stop_at stop = {7}; /* in the second epoch: the resumed run knows the first */
     set(&t, f->override);
     must(training_run(&other, &t, "anew"));
     set(&t, "dataloader.augmentation_config.views=1");
@@ -308,30 +317,67 @@ static void test_views_are_answered_once(void **state)
     t.options.progress = training_stop_at;
     t.options.ctx = &stop;
     t.options.threads = 2;
+    char *kept = in_folder(&t, "views_in_parts", "teacher.views");
     assert_int_equal(training_run(&result, &t, "views_in_parts"), BPNET_ESTOPPED);
+    assert_true(file_exists(kept));
     stop.step = truth.step + 1;
     must(training_run(&result, &t, "views_in_parts"));
     assert_string_equal(result.hash, truth.hash);
+    assert_false(file_exists(kept));
+    free(kept);
+}
+
+/* Other runs take them from a named file, but only those that would have been answered the same. */
+static void test_views_are_shared(void **state)
+{
+    const struct fixture *f = *state;
+    struct training t = f->t;
+    struct train_result first, second, other, other_alone;
+    char *path = in_folder(&t, ".", "shared.views");
+    struct str override = {0};
+    str_printf(&override, "teacher.views_path=%s", path);
+    set(&t, f->override);
+    set(&t, "dataloader.augmentation_config.views=1");
+    set(&t, str_text(&override));
+    must(training_run(&first, &t, "share_1"));
+    assert_true(file_exists(path));
+    must(training_run(&second, &t, "share_2"));
+    assert_string_equal(second.hash, first.hash);
+    set(&t, "random_seed=99"); /* other pictures in the same places */
+    must(training_run(&other, &t, "share_3"));
+    set(&t, "teacher.views_path=null");
+    must(training_run(&other_alone, &t, "share_none"));
+    assert_string_equal(other.hash, other_alone.hash);
+    must(file_write(path, "mine", 4));
+    set(&t, str_text(&override));
+    assert_int_equal(training_run(NULL, &t, "share_4"), BPNET_EFORMAT);
+    str_free(&override);
+    free(path);
 }
 
 static void test_view_cache(void **state)
 {
     const struct fixture *f = *state;
+    const char key[] = "0123456789abcdef0123456789abcdef";
+    char *path = in_folder(&f->t, ".", "cache.views");
     struct view_cache *cache;
     float heat[3] = {0.0F, 0.5F, 1.0F}, paf[4] = {-1.0F, -0.3F, 0.0F, 1.0F}, again[7];
-    must(view_cache_open(&cache, f->t.folder, 1000000, 3, 4));
-    assert_false(view_cache_has(cache, 999999));
-    view_cache_put(cache, 999999, heat, paf);
-    assert_true(view_cache_has(cache, 999999));
-    assert_false(view_cache_has(cache, 0));
-    must(view_cache_get(cache, 999999, again, again + 3));
+    must(view_cache_open(&cache, path, key, 3, 4));
+    assert_int_equal(view_cache_get(cache, 999999, 5, again, again + 3), 0);
+    view_cache_put(cache, 999999, 5, heat, paf);
+    view_cache_close(cache);
+    must(view_cache_open(&cache, path, key, 3, 4));
+    assert_int_equal(view_cache_get(cache, 999999, 5, again, again + 3), 1);
+    assert_int_equal(view_cache_get(cache, 999999, 6, again, again + 3), 0); /* another picture */
+    assert_int_equal(view_cache_get(cache, 0, 5, again, again + 3), 0);
     assert_memory_equal(again, heat, sizeof heat);
     assert_memory_equal(again + 3, paf, sizeof paf);
     assert_true(heat[0] == 0.0F && heat[2] == 1.0F && paf[0] == -1.0F && paf[2] == 0.0F);
     assert_true(fabsf(heat[1] - 0.5F) < 0.51F / 255.0F && fabsf(paf[1] + 0.3F) < 0.51F / 127.0F);
     view_cache_close(cache);
-    assert_int_equal(view_cache_open(&cache, "/nowhere/at/all", 1, 1, 1), BPNET_EIO);
+    assert_int_equal(view_cache_open(&cache, "/nowhere/at/all", key, 1, 1), BPNET_ECREATE);
     assert_null(cache);
+    free(path);
 }
 
 static void expect_refused(struct training *t, const char *results, const char *message)
@@ -435,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_idle_teacher),
         cmocka_unit_test(test_resumed_runs_are_the_same),
         cmocka_unit_test(test_views_are_answered_once),
+        cmocka_unit_test(test_views_are_shared),
         cmocka_unit_test(test_view_cache),
         cmocka_unit_test(test_another_teacher_is_refused),
         cmocka_unit_test(test_bad_files),
