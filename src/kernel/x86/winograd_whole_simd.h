@@ -20,6 +20,19 @@
 
 /* ---- products ---------------------------------------------------------------------------- */
 
+/*
+ * Weights are asked for before their turn: the stream goes on with the next point and the next
+ * block, and in an engine they come from the outermost cache, which takes some ten steps.
+ */
+enum { BYTES_AHEAD = 4096, CACHE_LINE = 64 };
+
+INLINE void ask_for_weights(const int16_t *w, int bytes)
+{
+    UNROLL
+    for (int at = 0; at < bytes; at += CACHE_LINE)
+        __builtin_prefetch((const void *)((uintptr_t)w + (uintptr_t)(BYTES_AHEAD + at)));
+}
+
 /* m rows by n whole vectors. */
 INLINE void sum_pairs(int steps, const int16_t *x, ptrdiff_t x_row, const int16_t *w, int32_t *y,
                       ptrdiff_t y_row, int m, int n)
@@ -35,6 +48,7 @@ INLINE void sum_pairs(int steps, const int16_t *x, ptrdiff_t x_row, const int16_
     sources_start(&from, (const uint8_t *)x, x_row, m);
     for (int k = 0; k < steps; k++, w += n * LANES * 2) {
         pairs weight[WHOLE_MAX_VECTORS];
+        ask_for_weights(w, n * LANES * 4);
         UNROLL
         for (int v = 0; v < n; v++)
             weight[v] = pairs_load(w + v * LANES * 2);
@@ -88,6 +102,7 @@ INLINE void sum_half(int steps, const int16_t *x, ptrdiff_t x_row, const int16_t
     sources_start(&from, (const uint8_t *)x, x_row, m);
     for (int k = 0; k < steps; k++, w += (2 * n - 1) * LANES) {
         pairs weight[WHOLE_MAX_VECTORS];
+        ask_for_weights(w, (2 * n - 1) * LANES * 2);
         UNROLL
         for (int v = 0; v < n - 1; v++)
             weight[v] = pairs_load(w + v * LANES * 2);
