@@ -35,7 +35,8 @@ static int setup(void **state)
     const int err = compile_to_memory(&engine, &engine_size, &net, &how);
     network_free(&net);
     model_free(model);
-    return err < 0 ? err : bpnet_image_load(&photo, SOURCE_DIR "/examples/photos/basketball.jpg");
+    return err < 0 ? err
+                   : bpnet_image_load(&photo, SOURCE_DIR "/examples/photos/hard/basketball.jpg");
 }
 
 static int teardown(void **state)
@@ -124,7 +125,7 @@ static void formats_and_strides_are_one_picture(void **state)
 static void files_are_looked_at(void **state)
 {
     (void)state;
-    const char *path = SOURCE_DIR "/examples/photos/basketball.jpg";
+    const char *path = SOURCE_DIR "/examples/photos/hard/basketball.jpg";
     bpnet *net = open_engine(NULL), *other = open_engine(NULL);
     const bpnet_people *expected, *found;
     assert_int_equal(bpnet_run(net, &photo, &expected), BPNET_OK);
