@@ -23,6 +23,7 @@ struct args {
     const char *model, *output;
     const char *normalizer, *criterion, *score;
     double threshold, target_macs, target_parameters;
+    bool by_macs, by_parameters; /* the targets were given */
     int64_t granularity, min_filters;
     struct text_list excluded;
     const char *train_spec;
@@ -49,9 +50,10 @@ static const struct option options[] = {
     {"pruning_threshold", "pth", OPTION_NUMBER, AT(threshold), "X",
      .help = "filters scored above it stay", .preset = "0.1"},
     {"target-macs", NULL, OPTION_NUMBER, AT(target_macs), "SHARE",
-     .help = "instead: the threshold that leaves this share of the MACs"},
+     .help = "instead: the threshold that leaves this share of the MACs", .given = AT(by_macs)},
     {"target-params", NULL, OPTION_NUMBER, AT(target_parameters), "SHARE",
-     .help = "instead: the one that leaves this share of the parameters"},
+     .help = "instead: the one that leaves this share of the parameters",
+     .given = AT(by_parameters)},
     {"score", NULL, OPTION_TEXT, AT(score), "KIND",
      .help = "a filter's score: l2 or l1 of its kernel, bn: its batch norm's scale, taylor: what "
              "the loss would change by, from gradients (-e)",
@@ -134,13 +136,33 @@ static int check_output(const struct args *args)
     return err;
 }
 
+static bool is_share(double x)
+{
+    return x > 0.0 && x < 1.0;
+}
+
+static int check_goal(const struct args *args)
+{
+    if (args->by_macs && args->by_parameters)
+        return error_set(BPNET_EUSAGE, "prune: --target-macs and --target-params: one at a time");
+    if (args->by_macs && !is_share(args->target_macs))
+        return error_set(BPNET_EUSAGE, "prune: --target-macs %g: expected a share between 0 and 1",
+                         args->target_macs);
+    if (args->by_parameters && !is_share(args->target_parameters))
+        return error_set(BPNET_EUSAGE,
+                         "prune: --target-params %g: expected a share between 0 and 1",
+                         args->target_parameters);
+    return BPNET_OK;
+}
+
 static int check_args(const struct args *args)
 {
     if (args->threshold < 0.0)
         return error_set(BPNET_EUSAGE, "prune: --pruning_threshold %g: expected 0 or more",
                          args->threshold);
-    if (args->target_macs != 0.0 && args->target_parameters != 0.0)
-        return error_set(BPNET_EUSAGE, "prune: --target-macs and --target-params: one at a time");
+    const int err = check_goal(args);
+    if (err < 0)
+        return err;
     if (wants_taylor(args) && !args->train_spec)
         return error_set(BPNET_EUSAGE, "prune: --score taylor needs training data: name an "
                                        "experiment spec with -e FILE");
@@ -160,9 +182,9 @@ static int check_args(const struct args *args)
 
 static int choose_threshold(double *out, const struct pruner *p, const struct args *args)
 {
-    if (args->target_macs != 0.0)
+    if (args->by_macs)
         return threshold_for_goal(out, p, GOAL_MACS, args->target_macs);
-    if (args->target_parameters != 0.0)
+    if (args->by_parameters)
         return threshold_for_goal(out, p, GOAL_PARAMETERS, args->target_parameters);
     *out = args->threshold;
     return BPNET_OK;
@@ -282,7 +304,7 @@ static int prune_once(struct run *run, const struct args *args, const struct mod
         (err = choose_threshold(&threshold, p, args)) < 0 ||
         (err = pruner_plan(&plan, p, threshold)) < 0)
         return err;
-    if (args->target_macs == 0.0 && args->target_parameters == 0.0)
+    if (!args->by_macs && !args->by_parameters)
         warn_of_threshold(threshold, &range);
     if ((err = save(run, args, p, &plan)) == 0)
         err = report(run, args, model, p, &plan, how, &range);

@@ -236,6 +236,13 @@ static int take_option(struct parser *p, const struct option *o, const char *inl
     return err;
 }
 
+static void note_given(struct parser *p, const struct option *o, size_t index)
+{
+    p->given[index] = true;
+    if (o->given)
+        *(bool *)(p->values + o->given) = true;
+}
+
 static int parse_arguments(struct parser *p)
 {
     bool only_operands = false;
@@ -256,7 +263,7 @@ static int parse_arguments(struct parser *p)
             err = take_option(p, o, equals ? equals + 1 : NULL);
             if (o->no_effect && !p->given[index])
                 log_warning("--%s has no effect: %s", o->name, o->no_effect);
-            p->given[index] = true;
+            note_given(p, o, index);
         }
         if (err < 0)
             return err;

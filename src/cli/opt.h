@@ -41,6 +41,7 @@ struct option {
     const char *const *choices;
     double low, high;
     bool required;
+    size_t given;          /* where in the struct a bool tells that it was given; 0: nowhere */
     const char *no_effect; /* accepted for old scripts and warned about: why it does nothing */
 };
 

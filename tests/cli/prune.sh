@@ -16,6 +16,12 @@ run prune -m $model -o half.bpnet --target-macs 0.5 -nf 8 --summary | sed 's/^th
 run prune -m $model -o half.bpnet --target-params 0.5 -nf 8 --score bn -n L2 --summary | sed 's/^threshold .*/threshold (…)/'
 run prune -m $model -o little.bpnet --target-params 0.001
 run prune -m $model -o little.bpnet --target-params 0.5 --target-macs 0.5
+run prune -m $model -o little.bpnet --target-params 0 --target-macs 0
+for goal in 0 -1 1 1.5; do
+    run prune -m $model -o little.bpnet --target-macs $goal
+    run prune -m $model -o little.bpnet --target-params=$goal --score taylor -e train.yaml
+done
+ls little.bpnet
 run prune -m $model --dry-run -nf 8 --target-macs 0.5 --json |
     sed -n -e '/"total"/,$p' -e '/"name": "heatmap_out"/,/}/p'
 

@@ -16,6 +16,7 @@ struct args {
     const char *model, *mode;
     int64_t shards;
     double threshold;
+    bool threshold_given;
     struct text_list set, gpu_index, layers;
     const char *key;
 };
@@ -26,7 +27,8 @@ static const char *const modes[] = {"train", "test", NULL};
 static const struct option first[] = {
     {"model_filename", "m", OPTION_TEXT, AT(model), "FILE", .help = "", .required = true},
     {"mode", NULL, OPTION_TEXT, AT(mode), "MODE", .help = "", .preset = "train", .choices = modes},
-    {"pruning_threshold", "pth", OPTION_NUMBER, AT(threshold), "X", .help = "", .preset = "0.1"},
+    {"pruning_threshold", "pth", OPTION_NUMBER, AT(threshold), "X", .help = "", .preset = "0.1",
+     .given = AT(threshold_given)},
 };
 static const struct option second[] = {
     {"verbose", "v", OPTION_FLAG, AT(verbose), .help = ""},
@@ -122,6 +124,20 @@ static void test_operands_lists_and_negative_numbers(void **state)
     opt_free(&args, &operands, tables, 2);
 }
 
+/* Neither its preset nor a zero is mistaken for the other. */
+static void test_whether_it_was_given(void **state)
+{
+    (void)state;
+    struct args args;
+    struct text_list operands;
+    assert_int_equal(parse(&args, &operands, (struct line){{"-m", "x"}}), 0);
+    assert_true(args.threshold == 0.1 && !args.threshold_given);
+    opt_free(&args, &operands, tables, 2);
+    assert_int_equal(parse(&args, &operands, (struct line){{"-m", "x", "-pth", "0"}}), 0);
+    assert_true(args.threshold == 0.0 && args.threshold_given);
+    opt_free(&args, &operands, tables, 2);
+}
+
 static void test_bad_lines(void **state)
 {
     (void)state;
@@ -174,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_every_way_to_write_a_value),
         cmocka_unit_test(test_operands_lists_and_negative_numbers),
+        cmocka_unit_test(test_whether_it_was_given),
         cmocka_unit_test(test_bad_lines),
         cmocka_unit_test(test_suggestions),
     };
