@@ -52,6 +52,15 @@ static void add_node(struct prune_report *r, int *rows, int node, const struct g
     }
 }
 
+/* What the groups say of a row; a batch norm on its own has no filters that count. */
+static void finish_row(struct prune_report *r, struct prune_row *row,
+                       const struct channel_groups *groups)
+{
+    row->whole = groups->list[groups->of[row->node]].whole;
+    for (int k = 0; k < 2 && node_is_scored(&r->graph->nodes[row->node]); k++)
+        r->filters[k] += row->filters[k];
+}
+
 int prune_report_make(struct prune_report *r, const struct model *m, const struct pruner *p,
                       const struct prune_plan *plan, const struct prune_options *options)
 {
@@ -74,7 +83,7 @@ int prune_report_make(struct prune_report *r, const struct model *m, const struc
     for (int i = 0; err == 0 && i < m->graph.n_nodes; i++)
         add_node(r, rows, i, &after, (const int64_t *[2]){macs, macs + n});
     for (int i = 0; err == 0 && i < r->n_rows; i++)
-        r->rows[i].whole = groups->list[groups->of[r->rows[i].node]].whole;
+        finish_row(r, &r->rows[i], groups);
     graph_free(&after);
     free(rows);
     free(macs);
@@ -112,7 +121,8 @@ static void print_pair(double before, double after)
 
 static void print_row(const struct graph *g, const struct prune_row *r)
 {
-    printf("%-34s %4d -> %4d", g->nodes[r->node].name, r->filters[0], r->filters[1]);
+    printf("%-34s %4d -> %4d %5.1f %%", g->nodes[r->node].name, r->filters[0], r->filters[1],
+           percent(r->filters[1], r->filters[0]));
     print_pair((double)r->parameters[0], (double)r->parameters[1]);
     print_pair((double)r->macs[0], (double)r->macs[1]);
     if (reasons[r->whole][0])
@@ -123,12 +133,14 @@ static void print_row(const struct graph *g, const struct prune_row *r)
 void prune_report_print(const struct prune_report *r, bool totals_only)
 {
     if (!totals_only) {
-        printf("%-34s %12s  %34s  %34s\n", "layer", "filters", "parameters",
+        printf("%-34s %20s  %34s  %34s\n", "layer", "filters", "parameters",
                "multiply-accumulates");
         for (int i = 0; i < r->n_rows; i++)
             print_row(r->graph, &r->rows[i]);
         printf("\n");
     }
+    printf("%-11s %d -> %d, %.2f %% remain\n", "filters", r->filters[0], r->filters[1],
+           percent(r->filters[1], r->filters[0]));
     printf("%-11s %zu -> %zu, %.2f %% remain\n", "parameters", r->before.parameters,
            r->after.parameters, percent((double)r->after.parameters, (double)r->before.parameters));
     printf("%-11s %.4g G -> %.4g G at %dx%d, %.2f %% remain\n", "MACs",
@@ -192,5 +204,6 @@ void prune_report_write(struct json_writer *w, const struct prune_report *r)
     json_begin_object(w);
     write_pair(w, "parameters", (int64_t)r->before.parameters, (int64_t)r->after.parameters);
     write_pair(w, "macs", r->before.macs, r->after.macs);
+    write_pair(w, "filters", r->filters[0], r->filters[1]);
     json_end_object(w);
 }

@@ -19,6 +19,7 @@ struct prune_report {
     int h, w;
     struct prune_row *rows;
     int n_rows;
+    int filters[2]; /* of all convolutions, before and after */
     struct prune_cost before, after;
 };
 
