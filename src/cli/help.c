@@ -69,7 +69,8 @@ static void print_names(struct str *s, const struct option *o, const struct opti
 static void print_meaning(struct str *s, const struct option *o)
 {
     str_append(s, o->help);
-    for (const char *const *choice = o->choices; choice && *choice; choice++)
+    const bool listed = o->type != OPTION_FLAG; /* what may follow a flag is in its name */
+    for (const char *const *choice = o->choices; listed && choice && *choice; choice++)
         str_printf(s, "%s%s", choice == o->choices ? ": " : ", ", *choice);
     if (o->required)
         str_append(s, " (required)");

@@ -148,6 +148,14 @@ static int check_range(const struct parser *p, const struct option *o, const cha
                      o->high);
 }
 
+static bool is_choice(const struct option *o, const char *text)
+{
+    for (const char *const *choice = o->choices; choice && *choice; choice++)
+        if (strcasecmp(*choice, text) == 0)
+            return true;
+    return false;
+}
+
 static int check_choice(const struct parser *p, const struct option *o, const char **text)
 {
     if (!o->choices)
@@ -161,8 +169,8 @@ static int check_choice(const struct parser *p, const struct option *o, const ch
         }
         str_printf(&list, "%s%s", choice == o->choices ? "" : ", ", *choice);
     }
-    const int err = error_set(BPNET_EUSAGE, "%s: --%s '%s': expected one of %s", p->verb, o->name,
-                              *text, str_text(&list));
+    const int err = error_set(BPNET_EUSAGE, "%s: --%s '%s': expected %s%s", p->verb, o->name, *text,
+                              o->choices[1] ? "one of " : "", str_text(&list));
     str_free(&list);
     return err;
 }
@@ -205,6 +213,22 @@ static int need_value(const struct parser *p, const struct option *o)
                      o->value ? o->value : "VALUE");
 }
 
+/* A flag is enough by itself; one with choices takes a word that is one of them. */
+static int take_flag(struct parser *p, const struct option *o, const char *inline_value)
+{
+    if (inline_value && !o->choices)
+        return error_set(BPNET_EUSAGE, "%s: --%s takes no value, found '%s'", p->verb, o->name,
+                         inline_value);
+    if (inline_value) {
+        const int err = check_choice(p, o, &inline_value);
+        if (err < 0)
+            return err;
+    } else if (p->next < p->argc && is_choice(o, p->argv[p->next])) {
+        p->next++;
+    }
+    return store(p, o, "");
+}
+
 /* Whether an option that has one value takes the next argument, too. */
 static bool takes_more(const struct parser *p, const struct option *o)
 {
@@ -220,12 +244,8 @@ static bool takes_more(const struct parser *p, const struct option *o)
 static int take_option(struct parser *p, const struct option *o, const char *inline_value)
 {
     size_t ignored;
-    if (o->type == OPTION_FLAG) {
-        if (inline_value)
-            return error_set(BPNET_EUSAGE, "%s: --%s takes no value, found '%s'", p->verb, o->name,
-                             inline_value);
-        return store(p, o, "");
-    }
+    if (o->type == OPTION_FLAG)
+        return take_flag(p, o, inline_value);
     if (inline_value)
         return store(p, o, inline_value);
     if (p->next == p->argc || find_option(p, p->argv[p->next], &ignored))
@@ -293,6 +313,24 @@ int opt_parse(void *values, struct text_list *operands, const char *verb,
         if (o->required && !p.given[i])
             return error_set(BPNET_EUSAGE, "%s: --%s %s is required; 'bpnet help %s' has examples",
                              verb, o->name, o->value ? o->value : "", verb);
+    }
+    return BPNET_OK;
+}
+
+int opt_check_strays(const struct text_list *operands, const char *verb,
+                     const struct option_table *tables, size_t n_tables, int argc,
+                     char *const *argv)
+{
+    const struct parser p = {.verb = verb, .tables = tables, .n_tables = n_tables};
+    int at = 0;
+    for (size_t i = 0; i < operands->n; i++) {
+        while (at < argc && argv[at] != operands->items[i])
+            at++;
+        size_t index;
+        const struct option *o = at > 0 && at < argc ? find_option(&p, argv[at - 1], &index) : NULL;
+        const char *word = operands->items[i];
+        if (o && o->type == OPTION_FLAG && o->choices && !strchr(argv[at - 1], '='))
+            return check_choice(&p, o, &word);
     }
     return BPNET_OK;
 }

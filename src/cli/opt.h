@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum option_type {
-    OPTION_FLAG,     /* bool */
+    OPTION_FLAG,     /* bool; with choices, one of them may follow: "--flag choice" */
     OPTION_TEXT,     /* const char * */
     OPTION_INTEGER,  /* int64_t */
     OPTION_NUMBER,   /* double */
@@ -59,6 +59,14 @@ int opt_parse(void *values, struct text_list *operands, const char *verb,
               const struct option_table *tables, size_t n_tables, int argc, char *const *argv);
 void opt_free(void *values, struct text_list *operands, const struct option_table *tables,
               size_t n_tables);
+
+/*
+ * For operands that are too many: BPNET_EUSAGE with the choices, where the first that follows a
+ * flag with choices was meant as one of them; otherwise 0. `operands` are those found in this argv.
+ */
+int opt_check_strays(const struct text_list *operands, const char *verb,
+                     const struct option_table *tables, size_t n_tables, int argc,
+                     char *const *argv);
 
 /* What to suggest for an unknown word: one it begins, or the nearest; NULL: nothing. */
 const char *opt_suggest(const char *word, const char *const *candidates, size_t n);

@@ -15,6 +15,7 @@
 
 static const char *const cpu_levels[] = {"auto",       "ref",        "avx2", "avx512",
                                          "avx512vnni", "avx512bf16", NULL};
+static const char *const originals[] = {"tlt", NULL};
 static const char *const log_levels[] = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", NULL};
 
 #define AT(member) offsetof(struct common_args, member)
@@ -35,7 +36,8 @@ static const struct option options[] = {
      .help = "also append messages to this file"},
     {"log_level", "ll", OPTION_TEXT, AT(log_level), "LEVEL", .help = "least level of messages",
      .preset = "INFO", .choices = log_levels},
-    {"compat", NULL, OPTION_FLAG, AT(compat), .help = "do as the original does, slips included"},
+    {"compat", NULL, OPTION_FLAG, AT(compat), "[tlt]",
+     .help = "do as the original does, slips included", .choices = originals},
     {"help", "h", OPTION_FLAG, AT(help), .help = "print this help"},
     {"gpus", NULL, OPTION_INTEGER, AT(gpus), "N",
      .no_effect = "this program runs on CPUs; see --threads"},
@@ -147,8 +149,13 @@ static int open_log(const struct common_args *common)
     return err;
 }
 
-static int check_operands(const struct verb *verb, const struct text_list *operands)
+static int check_operands(const struct verb *verb, const struct text_list *operands, int argc,
+                          char *const *argv)
 {
+    const struct option_table tables[] = {verb->options, common_options};
+    if (operands->n > verb->max_operands &&
+        opt_check_strays(operands, verb->name, tables, 2, argc, argv) < 0)
+        return BPNET_EUSAGE;
     if (operands->n > verb->max_operands)
         return error_set(BPNET_EUSAGE, "%s: '%s' was not expected; 'bpnet help %s' shows how",
                          verb->name, operands->items[verb->max_operands], verb->name);
@@ -161,7 +168,7 @@ static int check_operands(const struct verb *verb, const struct text_list *opera
 static int execute(struct run *run, const void *args)
 {
     int err;
-    if ((err = check_operands(run->verb, &run->operands)) < 0 || (err = open_log(run->common)) < 0)
+    if ((err = open_log(run->common)) < 0)
         return err;
     run->cpu = cpu_level_detect();
     if (strcmp(run->common->cpu, "auto") != 0 &&
@@ -219,7 +226,7 @@ static int run_verb(const struct verb *verb, const struct verb *const *verbs, in
     struct run run = {.verb = verb, .verbs = verbs, .common = args, .stop = &stop_requested};
     int err = opt_parse(args, &run.operands, verb->name, tables, 2, argc, argv);
     const bool parsed = err == 0;
-    if (parsed)
+    if (parsed && (err = check_operands(verb, &run.operands, argc, argv)) == 0)
         err = execute(&run, args);
     err = finish_output(err);
     log_close_file();

@@ -19,6 +19,14 @@ run version --threads many
 run version --threads -1
 run version --cpu fast
 run version --compat
+run version --compat tlt
+run version --compat=tlt
+run version --compat=tao
+run version --compat tao
+run version --compat -- tlt
+run train --compat tao -e train.yaml
+run inspect --compat tao net.bpnet
+run inference --compat nowhere.jpg
 run help nothing
 run doctor --json | grep '"check"'
 run help help | head -1

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 struct args {
-    bool verbose;
+    bool verbose, compat;
     const char *model, *mode;
     int64_t shards;
     double threshold;
@@ -30,6 +30,7 @@ static const struct option first[] = {
     {"pruning_threshold", "pth", OPTION_NUMBER, AT(threshold), "X", .help = "", .preset = "0.1",
      .given = AT(threshold_given)},
 };
+static const char *const originals[] = {"tlt", NULL};
 static const struct option second[] = {
     {"verbose", "v", OPTION_FLAG, AT(verbose), .help = ""},
     {"num_shards", "s", OPTION_INTEGER, AT(shards), "N", .help = "", .low = -2, .high = 9},
@@ -37,8 +38,9 @@ static const struct option second[] = {
     {"gpu_index", NULL, OPTION_INTEGERS, AT(gpu_index), "I", .no_effect = "there are none"},
     {"key", "k", OPTION_TEXT, AT(key), "KEY", .no_effect = "nothing is locked"},
     {"excluded_layers", "el", OPTION_WORDS, AT(layers), "NAME …", .help = ""},
+    {"compat", NULL, OPTION_FLAG, AT(compat), "[tlt]", .help = "", .choices = originals},
 };
-static const struct option_table tables[] = {{first, 3}, {second, 6}};
+static const struct option_table tables[] = {{first, 3}, {second, 7}};
 
 /* The words of a command line; arrays of them. */
 struct line {
@@ -124,6 +126,66 @@ static void test_operands_lists_and_negative_numbers(void **state)
     opt_free(&args, &operands, tables, 2);
 }
 
+/* A flag with choices takes one of them and leaves every other word alone. */
+static void test_flag_with_choices(void **state)
+{
+    (void)state;
+    static const struct {
+        struct line line;
+        const char *operand; /* NULL: none */
+    } lines[] = {
+        {{{"-m", "x", "--compat"}}, NULL},
+        {{{"-m", "x", "--compat", "tlt"}}, NULL},
+        {{{"-m", "x", "--compat=TLT"}}, NULL},
+        {{{"--compat", "-m", "x"}}, NULL},
+        {{{"-m", "x", "--compat", "tlt", "tlt"}}, "tlt"},
+        {{{"-m", "x", "--compat=tlt", "tlt"}}, "tlt"},
+        {{{"-m", "x", "--compat", "--", "tlt"}}, "tlt"},
+        {{{"-m", "x", "--compat", "photo.jpg"}}, "photo.jpg"},
+        {{{"-m", "x", "photo.jpg", "--compat"}}, "photo.jpg"},
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct args args;
+        struct text_list operands;
+        assert_int_equal(parse(&args, &operands, lines[i].line), 0);
+        assert_true(args.compat);
+        assert_string_equal(args.model, "x");
+        assert_int_equal(operands.n, lines[i].operand ? 1 : 0);
+        if (lines[i].operand)
+            assert_string_equal(operands.items[0], lines[i].operand);
+        opt_free(&args, &operands, tables, 2);
+    }
+}
+
+/* Where operands are too many, the one that was meant as a choice is told from others. */
+static void test_stray_choices(void **state)
+{
+    (void)state;
+    static const struct {
+        struct line line;
+        const char *message; /* NULL: none is to blame */
+    } lines[] = {
+        {{{"-m", "x", "a.jpg", "--compat", "tao", "b.jpg"}}, "prune: --compat 'tao': expected tlt"},
+        {{{"-m", "x", "--compat", "--", "tao"}}, NULL},
+        {{{"-m", "x", "--compat=tlt", "tao"}}, NULL},
+        {{{"-m", "x", "--compat", "tlt", "tao"}}, NULL},
+        {{{"tao", "-m", "x", "-v", "b.jpg"}}, NULL},
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        struct args args;
+        struct text_list operands;
+        int argc = 0;
+        while (lines[i].line.words[argc])
+            argc++;
+        assert_int_equal(parse(&args, &operands, lines[i].line), 0);
+        const int err = opt_check_strays(&operands, "prune", tables, 2, argc, lines[i].line.words);
+        assert_int_equal(err, lines[i].message ? BPNET_EUSAGE : 0);
+        if (lines[i].message)
+            assert_string_equal(error_message(), lines[i].message);
+        opt_free(&args, &operands, tables, 2);
+    }
+}
+
 /* Neither its preset nor a zero is mistaken for the other. */
 static void test_whether_it_was_given(void **state)
 {
@@ -155,6 +217,8 @@ static void test_bad_lines(void **state)
         {{{"-m"}}, "--model_filename needs a value: FILE"},
         {{{"-m", "-v"}}, "--model_filename needs a value: FILE"},
         {{{"-m", "x", "-v=yes"}}, "--verbose takes no value, found 'yes'"},
+        {{{"-m", "x", "--compat=tao"}}, "prune: --compat 'tao': expected tlt"},
+        {{{"-m", "x", "--compat="}}, "--compat '': expected tlt"},
         {{{"-m", "x", "--mode", "val"}}, "--mode 'val': expected one of train, test"},
         {{{"-m", "x", "-s", "10"}}, "--num_shards 10: expected -2 to 9"},
         {{{"-m", "x", "-s", "3.5"}}, "--num_shards '3.5': expected a whole number"},
@@ -190,6 +254,8 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_every_way_to_write_a_value),
         cmocka_unit_test(test_operands_lists_and_negative_numbers),
+        cmocka_unit_test(test_flag_with_choices),
+        cmocka_unit_test(test_stray_choices),
         cmocka_unit_test(test_whether_it_was_given),
         cmocka_unit_test(test_bad_lines),
         cmocka_unit_test(test_suggestions),
