@@ -8,11 +8,13 @@
 #include "io/json.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
 static const double steady = 0.025; /* more variation than this makes a comparison doubtful */
+static const char trimmed[] = "without the fastest and slowest 5 % of the runs";
 static const char *const stage_names[N_STAGES] = {"decode",      "preprocess", "compute",
                                                   "postprocess", "write",      "draw"};
 
@@ -113,10 +115,11 @@ static void print_stages(const struct stage_times *t)
     for (int i = 0; i < N_STAGES; i++)
         total += (double)t->ns[i] * 1e-6 / (double)t->n_pictures;
     printf("%-12s", "stages");
-    for (int i = 0; i < N_STAGES - (t->ns[STAGE_DRAW] == 0); i++)
+    for (int i = 0; i < N_STAGES - !t->drawn; i++)
         printf("%s %s %.2f", i ? "," : "", stage_names[i],
                (double)t->ns[i] * 1e-6 / (double)t->n_pictures);
-    printf(" ms: %.2f ms a picture, %.0f %% of it in the network, %.1f people a picture\n", total,
+    printf(" ms%s: %.2f ms a picture, %.0f %% of it in the network, %.1f people a picture\n",
+           t->drawn ? "" : ", draw not run (--draw)", total,
            total > 0 ? 100 * (double)t->ns[STAGE_COMPUTE] * 1e-6 / (double)t->n_pictures / total
                      : 0,
            (double)t->n_people / (double)t->n_pictures);
@@ -136,6 +139,8 @@ static void print_text(const struct benchmark *b)
     printf("%-12s min %.3f, mean %.3f, median %.3f, p90 %.3f, p95 %.3f, p99 %.3f, max %.3f ms of "
            "%zu runs\n",
            "latency", l->min, l->mean, l->median, l->p90, l->p95, l->p99, l->max, l->n);
+    printf("%-12s %.2f %% (standard deviation / mean, %s)\n", "variation", 100 * l->variation,
+           trimmed);
     if (b->stages.n_pictures > 0)
         print_stages(&b->stages);
     printf("%-12s weights %.1f, maps %.1f, peak of the process %.1f MiB\n", "memory",
@@ -180,8 +185,11 @@ static void write_stages(struct json_writer *w, const struct stage_times *t)
 {
     json_write_key(w, "stages_ms");
     json_begin_object(w);
-    for (int i = 0; i < N_STAGES - (t->ns[STAGE_DRAW] == 0); i++)
-        write_number(w, stage_names[i], (double)t->ns[i] * 1e-6 / (double)t->n_pictures);
+    for (int i = 0; i < N_STAGES; i++)
+        write_number(w, stage_names[i],
+                     i == STAGE_DRAW && !t->drawn
+                         ? NAN /* null */
+                         : (double)t->ns[i] * 1e-6 / (double)t->n_pictures);
     write_integer(w, "pictures", t->n_pictures);
     write_integer(w, "people", t->n_people);
     json_end_object(w);
@@ -229,9 +237,9 @@ int benchmark_report(const struct benchmark *b, const char *profile, bool json)
 {
     const bool table = profile && strcmp(profile, "-") == 0;
     if (b->latency.variation > steady)
-        log_warning("the runs differ by %.1f %% (standard deviation); something else uses this "
-                    "machine, or its clock changes",
-                    100 * b->latency.variation);
+        log_warning("the runs vary by %.1f %% (standard deviation / mean, %s); something else uses "
+                    "this machine, or its clock changes",
+                    100 * b->latency.variation, trimmed);
     if (json) {
         print_json(b);
     } else {

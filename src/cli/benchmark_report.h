@@ -18,6 +18,7 @@ enum stage {
 struct stage_times {
     int64_t ns[N_STAGES]; /* summed over the pictures */
     int64_t n_pictures, n_people;
+    bool drawn; /* otherwise STAGE_DRAW was not run */
 };
 
 struct benchmark {

@@ -5,6 +5,9 @@ quick='-d 64,96 --threads 1 --duration 0.05 --warm_up 0 --cpu ref'
 figures() { sed -E -e 's/[0-9]+(\.[0-9]+)?/#/g' -e 's/ +/ /g' | grep -v -e ^warning: -e ^memory; }
 run benchmark -m $model $quick images/val_0000.jpg | figures
 run benchmark -m $model $quick --draw images/val_0000.jpg | figures | grep stages
+run benchmark -m $model $quick --compat images/val_0000.jpg | figures | grep -e stages -e Execution
+run benchmark -m $model $quick --json images/val_0000.jpg 2> nothing | sed -n '/"stages_ms"/,/}/p' | figures
+run benchmark -m $model $quick --draw --json images/val_0000.jpg 2> nothing | grep '"draw"' | figures
 run benchmark -m $model $quick --streams 2 --batch 2 --json 2> nothing |
     sed -E -e 's/: -?[0-9.e+-]+(,?)$/: #\1/' | grep -v -e cpu -e warning:
 run benchmark -m $model $quick --dump-profile profile.json --quiet > nothing 2>&1
