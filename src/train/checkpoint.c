@@ -151,6 +151,12 @@ static int name_epoch(const char *name)
     return errno || epoch > INT_MAX || strcmp(end, suffix) != 0 ? -1 : (int)epoch;
 }
 
+bool checkpoint_owns(const char *name)
+{
+    return strcmp(name, CHECKPOINT_ROLLING) == 0 || strcmp(name, CHECKPOINT_BEST) == 0 ||
+           name_epoch(name) >= 0;
+}
+
 static int newest_first(const void *a, const void *b)
 {
     const int x = *(const int *)a, y = *(const int *)b;

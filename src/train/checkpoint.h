@@ -83,6 +83,9 @@ char *checkpoint_path(const char *folder, int epoch);
 #define CHECKPOINT_ROLLING "latest.bpnet"
 #define CHECKPOINT_BEST    "best.bpnet"
 
+/* Whether training itself writes, and deletes, files of this name in its folder. */
+bool checkpoint_owns(const char *name);
+
 /* Delete epoch checkpoints older than the newest `keep` (0: all stay), except best_epoch's. */
 int checkpoint_rotate(const char *folder, int keep, int best_epoch);
 

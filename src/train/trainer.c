@@ -372,16 +372,25 @@ static bool has_suffix(const char *name)
     return false;
 }
 
-/* The final model, sealed ones by the name that old scripts give them; the rolling checkpoint has
- * served. */
+/* The final model's name; sealed ones get the suffix that old scripts give them. */
+static int final_name(struct str *out, const struct experiment_spec *spec, bool sealed)
+{
+    const char *name = spec->final_model_name;
+    str_printf(out, "%s%s", name, has_suffix(name) ? "" : sealed ? ".tlt" : ".bpnet");
+    const int err = str_status(out);
+    if (err == BPNET_OK && checkpoint_owns(str_text(out)))
+        return error_set(BPNET_ECONFIG,
+                         "%s: final_model_name: found '%s', but %s is a file that training keeps "
+                         "for itself: choose another name",
+                         spec->path, name, str_text(out));
+    return err;
+}
+
+/* The rolling checkpoint has served. */
 static int finish(struct trainer *t)
 {
     struct str name = {0};
-    str_printf(&name, "%s%s", t->s.spec->final_model_name,
-               has_suffix(t->s.spec->final_model_name) ? ""
-               : t->s.options->key                     ? ".tlt"
-                                                       : ".bpnet");
-    int err = str_status(&name);
+    int err = final_name(&name, t->s.spec, t->s.options->key != NULL);
     if (err == BPNET_OK)
         err = export_model(t, str_text(&name));
     if (err == BPNET_OK)
@@ -435,8 +444,10 @@ int trainer_run(struct train_result *result, const struct experiment_spec *spec,
     struct trainer t = {.epoch_loss = NAN};
     if (result)
         *result = (struct train_result){.loss = NAN, .best_ap = NAN, .best_loss = NAN};
-    int err = session_open(&t.s, spec, options);
-    if (err < 0)
+    struct str name = {0};
+    int err = final_name(&name, spec, options->key != NULL); /* not only after days of work */
+    str_free(&name);
+    if (err < 0 || (err = session_open(&t.s, spec, options)) < 0)
         return err;
     t.state = &t.s.start.state;
     t.logged_ns = t.saved_ns = clock_ns();

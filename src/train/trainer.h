@@ -7,7 +7,8 @@
  *     model.epoch-<E>.bpnet     a checkpoint every checkpoint_n_epoch epochs; also a model
  *     latest.bpnet              a checkpoint every few minutes, and when stopped
  *     best.bpnet                the model with the best validation so far
- *     <final_model_name>.bpnet  the model after the last epoch, .tlt with a key; a suffix is kept
+ *     <final_model_name>.bpnet  the model after the last epoch, .tlt with a key; a suffix is kept,
+ *                               a name of the three above is refused
  *     experiment_spec.yaml      the spec, resolved
  *     metrics.csv, events/      what was measured; TensorBoard reads the second
  *     status.json               a line at each epoch

@@ -356,6 +356,30 @@ static void test_wrong_starting_points(void **state)
     free(folder);
 }
 
+/* A final model must not be taken for a checkpoint, which is overwritten or removed. */
+static void test_names_of_checkpoints(void **state)
+{
+    static const char *const taken[] = {"final_model_name=latest", "final_model_name=latest.bpnet",
+                                        "final_model_name=best", "final_model_name=model.epoch-2"};
+    static const char *const fine[] = {"final_model_name=latest.tlt",
+                                       "final_model_name=model.epoch-two",
+                                       "final_model_name=best2"};
+    struct train_result result;
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        struct training t = *(struct training *)*state;
+        set(&t, taken[i]);
+        assert_int_equal(training_run(&result, &t, "taken"), BPNET_ECONFIG);
+        assert_non_null(strstr(error_message(), "is a file that training keeps for itself"));
+        assert_false(exists(&t, "taken", "experiment_spec.yaml"));
+    }
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) {
+        struct training t = *(struct training *)*state;
+        set(&t, fine[i]);
+        t.options.dry_run = true;
+        must(training_run(&result, &t, "taken"));
+    }
+}
+
 /* Fine-tuning goes on from another run's step, with its moments, for the epochs that are left. */
 static void test_fine_tuning(void **state)
 {
@@ -424,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_loaded_graph_is_regularised),
         cmocka_unit_test(test_attributes_of_a_loaded_graph),
         cmocka_unit_test(test_wrong_starting_points),
+        cmocka_unit_test(test_names_of_checkpoints),
         cmocka_unit_test(test_fine_tuning),
         cmocka_unit_test(test_a_folder_takes_one_training),
     };
