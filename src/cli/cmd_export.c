@@ -110,8 +110,9 @@ static const struct option options[] = {
     {"percentile", NULL, OPTION_NUMBER, AT(percentile), "P", .help = "of --calibration percentile",
      .preset = "99.99", .low = 50, .high = 100},
     {"equalize", NULL, OPTION_FLAG, AT(equalize),
-     .help = "bring the channels of a map nearer to one size before it is calibrated; helps some "
-             "networks of depthwise chains and harms others"},
+     .help =
+         "bring the channels of a map nearer to one size before it is calibrated: for networks of "
+         "depthwise chains"},
     {"seed", NULL, OPTION_INTEGER, AT(seed), "N", .help = "of the choice of pictures",
      .preset = "42", .low = 0, .high = 1e15},
     {"eval-dataset", NULL, OPTION_TEXT, AT(eval_dataset), "SPEC",

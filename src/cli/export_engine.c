@@ -82,6 +82,12 @@ static int feed(void *ctx, uint8_t *pixels)
     return err < 0 ? err : calibration_set_next(m->set, pixels);
 }
 
+static void rewind_set(void *ctx)
+{
+    const struct making *m = ctx;
+    calibration_set_rewind(m->set);
+}
+
 static enum calibration_algorithm find_algorithm(const char *name)
 {
     int k = 0;
@@ -96,7 +102,8 @@ static int measure_ranges(struct making *m)
                                             .percentile = m->request->percentile,
                                             .level = m->run->cpu,
                                             .workers = m->workers,
-                                            .equalize = m->request->equalize};
+                                            .equalize = m->request->equalize,
+                                            .rewind = rewind_set};
     struct network net = {0};
     int err = network_lower(&net, m->model, m->how.h, m->how.w);
     if (err == 0 && (err = open_set(m)) == 0) {

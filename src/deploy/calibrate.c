@@ -11,12 +11,13 @@
 #include "engine/engine.h"
 #include "kernel/map_ops.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BANDS = 16, SURVEYED = 32 /* pictures that channels are equalised by */ };
+enum { BANDS = 16 };
 
 /* What is known of one tensor. */
 struct watched {
@@ -362,52 +363,17 @@ static int run_engine(struct calibration *c, calibration_feed feed, void *ctx,
     return err;
 }
 
-/* The first pictures, to be seen twice. */
-struct replay {
-    calibration_feed feed;
-    void *ctx;
-    uint8_t *pixels;
-    size_t picture_size, n, at;
-};
-
-static int replay_next(void *ctx, uint8_t *pixels)
-{
-    struct replay *r = ctx;
-    if (r->at == r->n)
-        return r->n < SURVEYED ? 0 : r->feed(r->ctx, pixels);
-    memcpy(pixels, r->pixels + r->at++ * r->picture_size, r->picture_size);
-    return 1;
-}
-
-/* Those that are kept, and no more. */
-static int replay_kept(void *ctx, uint8_t *pixels)
-{
-    struct replay *r = ctx;
-    return r->at < r->n ? replay_next(r, pixels) : 0;
-}
-
-static int replay_open(struct replay *r, const struct tensor *input)
-{
-    int err = 1;
-    r->picture_size = (size_t)input->h * (size_t)input->w * (size_t)input->channels;
-    r->pixels = malloc(SURVEYED * r->picture_size);
-    if (!r->pixels)
-        return no_memory();
-    while (r->n < SURVEYED && (err = r->feed(r->ctx, r->pixels + r->n * r->picture_size)) > 0)
-        r->n++;
-    return err < 0 ? err : BPNET_OK;
-}
-
-/* Factors from the largest values of the channels on the first pictures. */
-static int survey(struct ranges *factors, struct network *net, struct replay *replay,
+/*
+ * Factors from the largest values of the channels. They are of all pictures, because a map's range
+ * is: a channel made larger by what some of them show may be enormous on another, and its map's
+ * range with it.
+ */
+static int survey(struct ranges *factors, struct network *net, calibration_feed feed, void *ctx,
                   const struct calibration_options *options)
 {
     struct calibration c = {.net = net, .workers = options->workers, .surveys = true};
     float **maxima = calloc((size_t)net->n_tensors, sizeof(*maxima));
-    int err = maxima ? replay_open(replay, &net->tensors[0]) : no_memory();
-    if (err == 0)
-        err = run_engine(&c, replay_kept, replay, options);
-    replay->at = 0;
+    int err = maxima ? run_engine(&c, feed, ctx, options) : no_memory();
     for (int t = 0; t < net->n_tensors && err == 0; t++)
         maxima[t] = c.tensors[t].maxima;
     if (err == 0 && (err = equalize_choose(factors, net, maxima)) == 0)
@@ -430,17 +396,14 @@ int calibrate(struct ranges *out, struct channel_means *means, struct network *n
               calibration_feed feed, void *ctx, const struct calibration_options *options)
 {
     struct calibration c = {.net = net, .workers = options->workers};
-    struct replay replay = {.feed = feed, .ctx = ctx};
     struct ranges factors = {0};
     int err = BPNET_OK;
+    assert(!options->equalize || options->rewind);
     *out = (struct ranges){0};
     if (means)
         *means = (struct channel_means){0};
-    if (options->equalize) {
-        err = survey(&factors, net, &replay, options);
-        feed = replay_next;
-        ctx = &replay;
-    }
+    if (options->equalize && (err = survey(&factors, net, feed, ctx, options)) == 0)
+        options->rewind(ctx);
     if (err == 0 && (err = run_engine(&c, feed, ctx, options)) == 0 &&
         (err = set_ranges(out, &c, options)) == 0)
         err = add_factors(out, &factors);
@@ -448,7 +411,6 @@ int calibrate(struct ranges *out, struct channel_means *means, struct network *n
         err = set_means(means, &c);
     calibration_close(&c);
     ranges_free(&factors);
-    free(replay.pixels);
     if (err < 0) {
         ranges_free(out);
         if (means)

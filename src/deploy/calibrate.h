@@ -19,7 +19,8 @@ struct calibration_options {
     double percentile; /* 99.99 */
     enum cpu_level level;
     struct workers *workers;
-    bool equalize; /* the network is equalised (equalize.h), by what the first pictures show */
+    bool equalize;             /* the network is equalised (equalize.h), by the same pictures */
+    void (*rewind)(void *ctx); /* with `equalize`: the feed gives its pictures once more */
 };
 
 /* What else quantisation may use: the mean of every channel of every tensor. */

@@ -14,7 +14,8 @@ static int find_ranges(struct ranges *ranges, struct channel_means *means, struc
                                             .percentile = o->percentile,
                                             .level = o->level,
                                             .workers = o->workers,
-                                            .equalize = o->equalize};
+                                            .equalize = o->equalize,
+                                            .rewind = o->rewind};
     if (o->ranges)
         return ranges_copy(ranges, o->ranges);
     if (!o->feed)

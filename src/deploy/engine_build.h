@@ -31,6 +31,7 @@ struct build_options {
     enum calibration_algorithm algorithm;
     double percentile;
     bool equalize;                 /* the channels of maps, by the pictures (equalize.h) */
+    void (*rewind)(void *ctx);     /* with `equalize`: the feed gives its pictures once more */
     const char *const *keep_float; /* names of tensors whose convolutions stay float */
     size_t n_keep_float;
 };

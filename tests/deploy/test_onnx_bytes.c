@@ -27,6 +27,11 @@ static int feed(void *ctx, uint8_t *pixels)
     return 1;
 }
 
+static void rewind_pictures(void *ctx)
+{
+    *(int *)ctx = 2;
+}
+
 static struct model *make_model(enum model_kind kind, bool attention)
 {
     struct model_spec spec = default_spec(kind, 2);
@@ -211,6 +216,7 @@ static void test_equalized(void **state)
     build.keep_float = kept;
     build.n_keep_float = 3;
     build.equalize = true;
+    build.rewind = rewind_pictures;
     if (onnx_export_bytes(m, &build, &how, path) < 0)
         fail_msg("%s", error_message());
     struct model *again = imported();
