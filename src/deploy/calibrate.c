@@ -6,7 +6,7 @@
 #include "deploy/calibrate.h"
 
 #include "base/error.h"
-#include "deploy/compile.h"
+#include "deploy/draft.h"
 #include "deploy/equalize.h"
 #include "engine/engine.h"
 #include "kernel/map_ops.h"
@@ -346,20 +346,11 @@ void channel_means_free(struct channel_means *m)
 static int run_engine(struct calibration *c, calibration_feed feed, void *ctx,
                       const struct calibration_options *options)
 {
-    const struct compile_options compile = {.level = options->level,
-                                            .workers = options->workers,
-                                            .no_timing = true,
-                                            .precision = "fp32"};
-    uint8_t *bytes = NULL;
-    size_t size;
-    struct engine *engine = NULL;
-    int err = compile_to_memory(&bytes, &size, c->net, &compile);
-    if (err == 0)
-        err = engine_open_memory(&engine, bytes, size, "calibration", options->level);
-    if (err == 0 && (err = open_tensors(c, engine)) == 0 && (err = open_bands(c)) == 0)
-        err = run_pictures(c, engine, feed, ctx);
-    engine_close(engine);
-    free(bytes);
+    struct draft draft;
+    int err = draft_open(&draft, c->net, options->level, options->workers);
+    if (err == 0 && (err = open_tensors(c, draft.engine)) == 0 && (err = open_bands(c)) == 0)
+        err = run_pictures(c, draft.engine, feed, ctx);
+    draft_close(&draft);
     return err;
 }
 

@@ -2,8 +2,7 @@
 #include "deploy/gate.h"
 
 #include "base/error.h"
-#include "deploy/compile.h"
-#include "engine/engine.h"
+#include "deploy/draft.h"
 
 #include <stdlib.h>
 
@@ -12,20 +11,11 @@ enum { MAX_TRIALS = 32, POINTS = 100 };
 static int score_network(double *score, const struct network *net, const struct subject *subject,
                          const struct gate_options *options)
 {
-    const struct compile_options compile = {.level = subject->level,
-                                            .workers = subject->workers,
-                                            .no_timing = true,
-                                            .precision = "int8"};
-    uint8_t *bytes = NULL;
-    size_t size;
-    struct engine *engine = NULL;
-    int err = compile_to_memory(&bytes, &size, net, &compile);
+    struct draft draft;
+    int err = draft_open(&draft, net, subject->level, subject->workers);
     if (err == 0)
-        err = engine_open_memory(&engine, bytes, size, "trial", subject->level);
-    if (err == 0)
-        err = options->score(options->ctx, engine, score);
-    engine_close(engine);
-    free(bytes);
+        err = options->score(options->ctx, draft.engine, score);
+    draft_close(&draft);
     return err;
 }
 
@@ -46,12 +36,11 @@ static int try_kept(struct gate *g, size_t n, const struct subject *subject,
                     const struct gate_options *options)
 {
     struct network net;
-    bool *keep = n > 0 ? calloc((size_t)g->sensitivity.n_layers, sizeof(*keep)) : NULL;
-    if (n > 0 && !keep)
+    bool *keep = calloc((size_t)g->sensitivity.n_layers + 1, sizeof(*keep));
+    if (!keep)
         return error_set(BPNET_ENOMEM, "no memory for a trial");
-    for (size_t i = 0; i < n; i++)
-        keep[g->sensitivity.items[i].layer] = true;
-    int err = subject_quantize(&net, subject, keep);
+    sensitivity_keep(&g->sensitivity, n, keep);
+    int err = subject_quantize(&net, subject, n > 0 ? keep : NULL);
     free(keep);
     if (err < 0)
         return err;
@@ -69,6 +58,18 @@ static int try_kept(struct gate *g, size_t n, const struct subject *subject,
     return BPNET_OK;
 }
 
+static int rank(struct gate *g, const struct subject *subject, const struct pictures *pictures,
+                const struct gate_options *options)
+{
+    struct output_error *outputs;
+    int err = output_error_open(&outputs, subject, pictures);
+    if (err == 0)
+        err = sensitivity_measure(&g->sensitivity, outputs, SENSITIVITY_BUT_ONE, options->progress,
+                                  options->ctx);
+    output_error_close(outputs);
+    return err;
+}
+
 int gate_run(struct gate *out, const struct subject *subject, const struct pictures *pictures,
              const struct gate_options *options)
 {
@@ -78,8 +79,7 @@ int gate_run(struct gate *out, const struct subject *subject, const struct pictu
     if (err == 0)
         err = try_kept(out, 0, subject, options);
     if (err == 0 && !out->passed)
-        err = sensitivity_measure(&out->sensitivity, subject, pictures, options->progress,
-                                  options->ctx);
+        err = rank(out, subject, pictures, options);
     const size_t all = out->sensitivity.n;
     for (size_t n = 1; err == 0 && !out->passed && out->trials[out->n_trials - 1].n_kept < all;
          n *= 2)

@@ -3,7 +3,7 @@
 #include "deploy/quality.h"
 
 #include "base/error.h"
-#include "deploy/compile.h"
+#include "deploy/draft.h"
 #include "deploy/network_edit.h"
 #include "engine/engine.h"
 #include "kernel/map_ops.h"
@@ -20,8 +20,7 @@ struct sums {
 
 struct side {
     const struct network *net;
-    uint8_t *bytes;
-    struct engine *engine;
+    struct draft draft;
     struct engine_context *context;
     int *tensor_of_step; /* of the exact network, or -1 */
 };
@@ -106,29 +105,21 @@ static void compare_map(void *ctx, int step, const struct map_view *made)
 static void side_close(struct side *s)
 {
     engine_context_close(s->context);
-    engine_close(s->engine);
-    free(s->bytes);
+    draft_close(&s->draft);
     free(s->tensor_of_step);
 }
 
 static int side_open(struct side *s, const struct network *net, const struct network *exact,
                      const struct quality_options *options)
 {
-    const struct compile_options compile = {.level = options->level,
-                                            .workers = options->workers,
-                                            .no_timing = true,
-                                            .precision = "fp32"};
-    size_t size;
-    int err;
     s->net = net;
-    if ((err = compile_to_memory(&s->bytes, &size, net, &compile)) < 0 ||
-        (err = engine_open_memory(&s->engine, s->bytes, size, "comparison", options->level)) < 0 ||
-        (err = engine_context_open(&s->context, s->engine, options->workers)) < 0)
+    int err = draft_open(&s->draft, net, options->level, options->workers);
+    if (err < 0 || (err = engine_context_open(&s->context, s->draft.engine, options->workers)) < 0)
         return err;
-    const int n = engine_info(s->engine)->n_steps;
+    const int n = engine_info(s->draft.engine)->n_steps;
     s->tensor_of_step = calloc((size_t)n, sizeof(*s->tensor_of_step));
     for (int i = 0; s->tensor_of_step && i < n; i++) {
-        const char *name = engine_step(s->engine, i).name;
+        const char *name = engine_step(s->draft.engine, i).name;
         s->tensor_of_step[i] = find_tensor(net, name) >= 0 ? find_tensor(exact, name) : -1;
     }
     return s->tensor_of_step ? BPNET_OK : no_memory();

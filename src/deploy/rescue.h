@@ -9,7 +9,7 @@
 #include "deploy/sensitivity.h"
 
 struct rescue_options {
-    double least_db; /* 10 log10 of 1 / sensitivity.error that is good enough */
+    double least_db; /* -10 log10 of the outputs' error (output_error.h) that is good enough */
     int (*progress)(void *ctx, size_t done, size_t total); /* of the ranking; may be NULL */
     void *ctx;
 };

@@ -1,57 +1,42 @@
 /*
- * Which convolutions suffer most from 8 bits: each in turn is kept in floats while all others are
- * not, and what that takes off the outputs' error ranks it.
+ * Which convolutions suffer most from 8 bits, and so stay in floats first. Those that cost the
+ * outputs most (output_error.h) are told in one of two ways.
  */
 #ifndef DEPLOY_SENSITIVITY_H
 #define DEPLOY_SENSITIVITY_H
 
-#include "deploy/quality.h"
-#include "deploy/quantize.h"
+#include "deploy/output_error.h"
+
+enum sensitivity_way {
+    /* Each in turn in floats, all others in 8 bits: what it takes off the error. */
+    SENSITIVITY_BUT_ONE,
+    /* Each in turn in 8 bits alone: ranks the layers of a network that 8 bits destroy, where one
+     * layer more or less in floats makes no difference. */
+    SENSITIVITY_ALONE,
+};
 
 struct sensitive {
     char name[GRAPH_NAME_SIZE]; /* of the tensor that the convolution makes */
     int layer;                  /* of the lowered network */
-    double share; /* of the outputs' squared error that is gone without this layer's; may be < 0.
-                   * sensitivity_alone(): the error with this layer alone in 8 bits */
+    double share; /* BUT_ONE: of the error, gone without this layer's; may be < 0. ALONE: the error
+                   * with it alone */
 };
 
 struct sensitivity {
     struct sensitive *items; /* every convolution of 8 bits, the worst first */
     size_t n;
     int n_layers; /* of the lowered network */
-    double error; /* with all in 8 bits: mean over outputs of sum (x - y)^2 / sum x^2 */
+    double error; /* with all in 8 bits */
 };
-
-/* What is quantised, and with what. */
-struct subject {
-    const struct model *model;
-    int h, w;
-    const struct ranges *ranges;
-    const struct channel_means *means; /* may be NULL */
-    enum cpu_level level;
-    struct workers *workers; /* may be NULL */
-    const bool *kept;        /* per layer: stays in floats whatever is tried; NULL: none */
-};
-
-/* A lowered network of the subject with these layers kept in floats (NULL: none): network_free() */
-int subject_quantize(struct network *out, const struct subject *subject, const bool *keep_float);
 
 /* One compilation and one run over the pictures per convolution. `progress` (may be NULL) returns
  * a negative code to stop. */
-int sensitivity_measure(struct sensitivity *out, const struct subject *subject,
-                        const struct pictures *pictures,
+int sensitivity_measure(struct sensitivity *out, struct output_error *outputs,
+                        enum sensitivity_way way,
                         int (*progress)(void *ctx, size_t done, size_t total), void *ctx);
-/*
- * The same, each convolution in 8 bits alone: ranks the layers of a network that 8 bits destroy,
- * where one layer more or less in floats makes no difference.
- */
-int sensitivity_alone(struct sensitivity *out, const struct subject *subject,
-                      const struct pictures *pictures,
-                      int (*progress)(void *ctx, size_t done, size_t total), void *ctx);
-
-/* As sensitivity.error, with these layers in floats (NULL: none). */
-int sensitivity_error(double *error, const struct subject *subject, const struct pictures *pictures,
-                      const bool *keep_float);
 void sensitivity_free(struct sensitivity *s); /* a zeroed one is allowed */
+
+/* keep[n_layers]: the n worst, and no others. */
+void sensitivity_keep(const struct sensitivity *s, size_t n, bool *keep);
 
 #endif
