@@ -130,6 +130,19 @@ static int check_table(struct making *m, const char *path)
     return err;
 }
 
+/* Ranges from before more training fit the network, but are not what they could be. */
+static void tell_table(const struct making *m, const char *path)
+{
+    char weights[RANGES_FINGERPRINT + 1];
+    params_hash(&m->model->params, weights);
+    if (m->ranges.weights[0] && strcmp(m->ranges.weights, weights) != 0)
+        log_warning("%s: its ranges are used, but were measured with other weights than those of "
+                    "%s; remove it to calibrate anew",
+                    path, m->request->from);
+    else
+        log_info("%s: its ranges are used; remove it to calibrate anew", path);
+}
+
 /* From the cache if there is one, as the original does; else from pictures, and kept there. */
 static int find_ranges(struct making *m)
 {
@@ -138,9 +151,8 @@ static int find_ranges(struct making *m)
     m->how.ranges = &m->ranges;
     int err;
     if (named && file_exists(cache)) {
-        log_info("%s: its ranges are used; remove it to calibrate anew", cache);
-        if ((err = ranges_read(&m->ranges, cache)) == 0)
-            err = check_table(m, cache);
+        if ((err = ranges_read(&m->ranges, cache)) == 0 && (err = check_table(m, cache)) == 0)
+            tell_table(m, cache);
     } else if ((err = measure_ranges(m)) == 0 && named) {
         err = onnx_write_table(&m->ranges, m->model, cache);
     }

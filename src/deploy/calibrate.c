@@ -311,6 +311,7 @@ static int set_ranges(struct ranges *out, const struct calibration *c,
             err = ranges_set(out, tensor->name, choice.ranges[t]);
     }
     free(choice.ranges);
+    params_hash(&net->model->params, out->weights);
     return err;
 }
 

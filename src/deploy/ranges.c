@@ -20,6 +20,11 @@ static const float max_range = 1e30f;
 /* The first (and only) output of a node, as TensorFlow calls it. */
 static const char output_suffix[] = ":0";
 
+/* Whose ranges they are: a name with the fingerprint of the weights, and a scale that is never
+ * used. */
+static const char weights_prefix[] = "bpnet_weights/";
+static const char weights_scale[] = "3c010204";
+
 /* ---- the list ------------------------------------------------------------------------------ */
 
 static struct range *find(const struct ranges *r, const char *name)
@@ -104,6 +109,7 @@ int ranges_set_factors(struct ranges *r, const char *name, const float *factors,
 int ranges_copy(struct ranges *to, const struct ranges *from)
 {
     int err = BPNET_OK;
+    memcpy(to->weights, from->weights, sizeof to->weights);
     for (size_t i = 0; i < from->n && err == BPNET_OK; i++) {
         const struct range *range = &from->items[i];
         err = ranges_set(to, range->name, range->amax);
@@ -206,6 +212,19 @@ static int parse_factor(struct ranges *out, const char *file, size_t number, con
     return err;
 }
 
+/* The fingerprint in a name, if that is what it has. */
+static bool parse_weights(struct ranges *out, const char *name)
+{
+    const size_t n = sizeof(weights_prefix) - 1;
+    if (strncmp(name, weights_prefix, n) != 0 || strlen(name) != n + RANGES_FINGERPRINT)
+        return false;
+    for (size_t i = 0; i < RANGES_FINGERPRINT; i++)
+        if (hex_digit(name[n + i]) < 0)
+            return false;
+    memcpy(out->weights, name + n, RANGES_FINGERPRINT + 1);
+    return true;
+}
+
 /* "name: 3c010204"; tensors of TensorFlow have colons in their names, so the last one counts. */
 static int parse_line(struct ranges *out, const char *file, size_t number, const char *line,
                       size_t length)
@@ -233,6 +252,8 @@ static int parse_line(struct ranges *out, const char *file, size_t number, const
     name[n] = '\0';
     if (channel >= 0)
         return parse_factor(out, file, number, name, channel, scale);
+    if (parse_weights(out, name))
+        return BPNET_OK;
     const float amax = scale * STEPS;
     if (!(amax >= 0 && amax <= max_range))
         return error_set(BPNET_EFORMAT, "%s:%zu: '%s' has the range %g, expected 0 to %g", file,
@@ -293,6 +314,8 @@ static uint32_t float_bits(float v)
 void ranges_print(const struct ranges *r, struct str *out)
 {
     str_printf(out, "%s\n", header);
+    if (r->weights[0])
+        str_printf(out, "%s%s: %s\n", weights_prefix, r->weights, weights_scale);
     for (size_t i = 0; i < r->n; i++) {
         const struct range *range = &r->items[i];
         str_printf(out, "%s%s: %08x\n", range->name, output_suffix,

@@ -4,7 +4,9 @@
  * of the float scale amax / 127. In a file a tensor has the name that an exported ONNX file gives
  * its value, "<name>:0"; a reader takes names without ":0", too. Behind a tensor's line come those
  * of its channels that calibration brought to another size (equalize.h): "<name>:0/<channel>: 8 hex
- * digits", the bits of the factor. The range is that of the map with such factors.
+ * digits", the bits of the factor. The range is that of the map with such factors. A line
+ * "bpnet_weights/<fingerprint>: 3c010204" tells whose ranges they are; other readers take it for
+ * one more tensor, which no network has.
  */
 #ifndef DEPLOY_RANGES_H
 #define DEPLOY_RANGES_H
@@ -21,10 +23,13 @@ struct range {
     int n_factors;
 };
 
+enum { RANGES_FINGERPRINT = 32 }; /* hex digits */
+
 struct ranges {
     struct range *items; /* in the order of the network's tensors */
     size_t n, capacity;
-    size_t all_factors; /* the sum of n_factors */
+    size_t all_factors;                   /* the sum of n_factors */
+    char weights[RANGES_FINGERPRINT + 1]; /* params_hash() of what was calibrated; "": not known */
 };
 
 enum { RANGES_MAX = 16384, RANGES_MAX_FACTORS = 1 << 20 }; /* of a table; factors of 1 count, too */
@@ -34,7 +39,8 @@ enum { RANGES_MAX = 16384, RANGES_MAX_FACTORS = 1 << 20 }; /* of a table; factor
 int ranges_set(struct ranges *r, const char *name, float amax);
 /* The channels' factors, copied, for a range that is there. */
 int ranges_set_factors(struct ranges *r, const char *name, const float *factors, int n);
-int ranges_copy(struct ranges *to, const struct ranges *from); /* adds to what is there */
+/* Adds to what is there; the fingerprint becomes that of `from`. */
+int ranges_copy(struct ranges *to, const struct ranges *from);
 const struct range *ranges_find(const struct ranges *r, const char *name); /* NULL: none */
 void ranges_free(struct ranges *r);                                        /* zeroed is allowed */
 

@@ -6,11 +6,15 @@ blot() { sed -E -e 's/[0-9]+\.[0-9]+ MB/… MB/g' -e 's/-?[0-9]+\.[0-9]+ points/
 eight='--data_type int8 -d 64,96,3 --cpu ref --threads 1 --no_timing'
 run export -m net.bpnet --engine_file pose.engine $eight --cal_image_dir images --batches 4 \
     --cal_cache_file cal.bin --cal_data_file pictures.tensorfile | blot
-head -n 1 cal.bin
+head -n 2 cal.bin | sed -E 's/[0-9a-f]{32}/…/'
 run export -m net.bpnet --engine_file again.engine $eight --cal_image_dir images --batches 4 \
     --cal_cache_file cal_again.bin --cal_data_file pictures.tensorfile --quiet | blot
 cmp cal.bin cal_again.bin && cmp pose.engine again.engine && echo "the same ranges, the same engine"
 run export -m net.bpnet --engine_file cached.engine $eight --cal_cache_file cal.bin | blot
+sed -E '2s/[0-9a-f]{32}/0123456789abcdef0123456789abcdef/' cal.bin > stale.bin
+run export -m net.bpnet --engine_file stale.engine $eight --cal_cache_file stale.bin | blot
+sed 2d cal.bin > nobody.bin
+run export -m net.bpnet --engine_file nobody.engine $eight --cal_cache_file nobody.bin | blot
 sed /stage1.conv1/d cal.bin > other.bin
 run export -m net.bpnet --engine_file other.engine $eight --cal_cache_file other.bin
 run export -m net.bpnet --engine_file half.engine --data_type fp16 -d 64,96 --cpu ref --no_timing --eval-dataset dataset.json --quiet | blot

@@ -161,6 +161,39 @@ static void test_factors(void **state)
     ranges_free(&copy);
 }
 
+/* Whose ranges they are is kept, and what only resembles it is a tensor like any other. */
+static void test_weights(void **state)
+{
+    (void)state;
+    struct ranges r = {0}, copy = {0}, back;
+    const char *path = scratch_path("weights.bin"), *hash = "0123456789abcdef0123456789ABCDEF";
+    memcpy(r.weights, hash, sizeof r.weights);
+    assert_int_equal(ranges_set(&r, "a", 1), 0);
+    assert_int_equal(ranges_copy(&copy, &r), 0);
+    assert_int_equal(ranges_write(&copy, path), 0);
+    char *text = scratch_read(path, NULL);
+    assert_string_equal(text, "TRT-8501-EntropyCalibration2\n"
+                              "bpnet_weights/0123456789abcdef0123456789ABCDEF: 3c010204\n"
+                              "a:0: 3c010204\n");
+    free(text);
+    assert_int_equal(ranges_read(&back, path), 0);
+    assert_string_equal(back.weights, hash);
+    assert_int_equal(back.n, 1);
+    ranges_free(&back);
+    assert_string_equal(back.weights, "");
+    ranges_free(&r);
+    ranges_free(&copy);
+    static const char others[] = "TRT-1\n"
+                                 "bpnet_weights/0123456789abcdef0123456789abcde: 3c010204\n"
+                                 "bpnet_weights/0123456789abcdef0123456789abcdefa: 3c010204\n"
+                                 "bpnet_weights/0123456789abcdef0123456789abcdeg: 3c010204\n"
+                                 "x/bpnet_weights/0123456789abcdef0123456789abcdef: 3c010204\n";
+    assert_int_equal(ranges_parse(&back, others, sizeof others - 1, "others"), 0);
+    assert_int_equal(back.n, 4);
+    assert_string_equal(back.weights, "");
+    ranges_free(&back);
+}
+
 static void test_bad_values(void **state)
 {
     (void)state;
@@ -180,9 +213,10 @@ static void test_bad_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),  cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_foreign), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_factors), cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_golden),     cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_foreign),    cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_factors),    cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_bad_values),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
 }
