@@ -88,7 +88,7 @@ static struct plan plan_of(const struct conv_shape *s, const struct whole_level 
     p.n_tiles = p.tiles_x * divide_up(g->out_h, WINOGRAD_TILE);
     p.batch = batch_of(p.n_tiles);
     p.patch_point = p.batch * p.patch + GAP / (ptrdiff_t)sizeof(int16_t);
-    p.sum_point = p.batch * p.sum + GAP / (ptrdiff_t)sizeof(int32_t);
+    p.sum_point = p.batch * p.sum + GAP / (ptrdiff_t)sizeof(float);
     return p;
 }
 
@@ -102,7 +102,7 @@ size_t whole_scratch(const struct conv_shape *s, const struct whole_level *level
 {
     const struct plan p = plan_of(s, level);
     const size_t bytes = WINOGRAD_POINTS * ((size_t)p.patch_point * sizeof(int16_t) +
-                                            (size_t)p.sum_point * sizeof(int32_t));
+                                            (size_t)p.sum_point * sizeof(float));
     return (bytes + 63) / 64 * 64;
 }
 
@@ -250,18 +250,22 @@ static void transform_pixels(const struct conv_call *call, const struct whole_le
                              const struct plan *p, int first, int n, int16_t *patches)
 {
     const struct conv_geometry *g = &call->shape->g;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0, strip; i < n; i += strip) { /* a row of tiles, or a part of it */
+        const int column = (first + i) % p->tiles_x;
         const int y = (first + i) / p->tiles_x * WINOGRAD_TILE - g->pad_top;
-        const int x = (first + i) % p->tiles_x * WINOGRAD_TILE - g->pad_left;
-        const struct winograd_square s =
+        const int x = column * WINOGRAD_TILE - g->pad_left;
+        struct winograd_square s =
             winograd_square_at(y, x, WINOGRAD_PATCH, g->in_h, g->in_w, g->in_pitch);
-        level->patch(&s, call->x, call->c->zero, g->in_c, patches + i * p->patch, p->patch_point);
+        strip = smaller(n - i, p->tiles_x - column);
+        s.x1 = smaller(strip * WINOGRAD_TILE + WINOGRAD_PATCH - WINOGRAD_TILE, g->in_w - x);
+        level->patches(&s, strip, call->x, call->c->zero, g->in_c, patches + i * p->patch, p->patch,
+                       p->patch_point);
     }
 }
 
 /* One point of a block: rows of nearly equal register tiles. */
 static void multiply(const struct whole_level *level, const struct plan *p, const struct block *b,
-                     const int16_t *x, const int16_t *w, int32_t *y, int n)
+                     const int16_t *x, const int16_t *w, float *y, int n)
 {
     const whole_tile *tile =
         b->half ? level->half_tile[b->vectors - 1] : level->tile[b->vectors - 1];
@@ -278,7 +282,7 @@ static void multiply(const struct whole_level *level, const struct plan *p, cons
 
 static void transform_sums(const struct conv_call *call, const struct whole_level *level,
                            const struct plan *p, const struct block *b, int first, int n,
-                           const int32_t *sums, const float *scales, int channel)
+                           const float *sums, const float *scales, int channel)
 {
     const struct conv_geometry *g = &call->shape->g;
     for (int i = 0; i < n; i++) {
@@ -299,7 +303,7 @@ void whole_run(const struct conv_call *call, const struct whole_level *level, in
     const int16_t *stream = call->c->packed;
     const float *scales = (const float *)(const void *)(stream + stream_words(s, level));
     int16_t *patches = call->scratch;
-    int32_t *sums = (int32_t *)(void *)(patches + WINOGRAD_POINTS * p.patch_point);
+    float *sums = (float *)(void *)(patches + WINOGRAD_POINTS * p.patch_point);
     for (int item = item0; item < item1; item++) {
         const int first = item * p.batch;
         const int n = smaller(p.batch, p.n_tiles - first);

@@ -27,24 +27,25 @@
 
 enum { WHOLE_MAX_VECTORS = 3, WHOLE_BIAS_POINT = WINOGRAD_PATCH + 1 };
 
-/* Some rows of x (`steps` pairs of 16-bit numbers each) by a block of weights; distances in bytes.
- */
-typedef void (*whole_tile)(int steps, const int16_t *x, ptrdiff_t x_row, const int16_t *w,
-                           int32_t *y, ptrdiff_t y_row);
+/* Some rows of x (`steps` pairs of 16-bit numbers each) by a block of weights, the sums of 32 bits
+ * as floats; distances in bytes. */
+typedef void (*whole_tile)(int steps, const int16_t *x, ptrdiff_t x_row, const int16_t *w, float *y,
+                           ptrdiff_t y_row);
 
 struct whole_level {
     int lanes;                       /* of a vector of sums */
-    int words;                       /* channels that patch() does at once, even */
+    int words;                       /* channels that patches() does at once, even */
     int max_vectors;                 /* of a block */
     bool halves;                     /* a block's last vector may be half a one */
     int max_rows[WHOLE_MAX_VECTORS]; /* tile[v - 1][m - 1] makes m rows by v vectors */
     const whole_tile *tile[WHOLE_MAX_VECTORS];
     const whole_tile *half_tile[WHOLE_MAX_VECTORS]; /* the last one is a half */
-    /* 6x6 pixels, all channels; point p at out + p * point, channels beyond the last are noise. */
-    void (*patch)(const struct winograd_square *s, const uint8_t *map, const uint8_t *zero,
-                  int channels, int16_t *out, ptrdiff_t point);
+    /* All channels of n tiles side by side, whose pixels are the square's 6 rows of 4 n + 2; point
+     * p of tile i at out + i * tile + p * point, channels beyond the last are noise. */
+    void (*patches)(const struct winograd_square *s, int n, const uint8_t *map, const uint8_t *zero,
+                    int channels, int16_t *out, ptrdiff_t tile, ptrdiff_t point);
     /* 4x4 results of the channels from `channel` on (at most a vector) from their sums. */
-    void (*result)(const struct conv_call *call, const struct winograd_square *s, const int32_t *in,
+    void (*result)(const struct conv_call *call, const struct winograd_square *s, const float *in,
                    ptrdiff_t point, const float *scale, ptrdiff_t scale_point, int channel);
 };
 

@@ -8,7 +8,7 @@
 enum { REF_LANES = 8 };
 
 /* One row by one vector, modulo 2^32. */
-static void tile_ref(int steps, const int16_t *x, ptrdiff_t x_row, const int16_t *w, int32_t *y,
+static void tile_ref(int steps, const int16_t *x, ptrdiff_t x_row, const int16_t *w, float *y,
                      ptrdiff_t y_row)
 {
     (void)x_row;
@@ -17,7 +17,7 @@ static void tile_ref(int steps, const int16_t *x, ptrdiff_t x_row, const int16_t
         uint32_t sum = 0;
         for (int k = 0; k < 2 * steps; k++)
             sum += (uint32_t)(x[k] * w[(k / 2 * REF_LANES + lane) * 2 + k % 2]);
-        y[lane] = (int32_t)sum;
+        y[lane] = (float)(int32_t)sum;
     }
 }
 
@@ -57,6 +57,19 @@ static void patch_ref(const struct winograd_square *s, const uint8_t *map, const
             out[i * point + channels] = 0;
 }
 
+static void patches_ref(const struct winograd_square *s, int n, const uint8_t *map,
+                        const uint8_t *zero, int channels, int16_t *out, ptrdiff_t tile,
+                        ptrdiff_t point)
+{
+    struct winograd_square one = *s;
+    for (int i = 0; i < n; i++, out += tile) {
+        patch_ref(&one, map, zero, channels, out, point);
+        one.origin += WINOGRAD_TILE * one.pixel;
+        one.x0 -= WINOGRAD_TILE;
+        one.x1 -= WINOGRAD_TILE;
+    }
+}
+
 static void result_line(float out[WINOGRAD_TILE], const float r[WINOGRAD_PATCH])
 {
     const float even_1 = r[1] + r[2], odd_1 = r[1] - r[2];
@@ -68,8 +81,8 @@ static void result_line(float out[WINOGRAD_TILE], const float r[WINOGRAD_PATCH])
 }
 
 static void result_ref(const struct conv_call *call, const struct winograd_square *s,
-                       const int32_t *in, ptrdiff_t point, const float *scale,
-                       ptrdiff_t scale_point, int channel)
+                       const float *in, ptrdiff_t point, const float *scale, ptrdiff_t scale_point,
+                       int channel)
 {
     const int n = call->shape->g.out_c - channel;
     for (int k = 0; k < REF_LANES && k < n; k++) {
@@ -78,7 +91,7 @@ static void result_ref(const struct conv_call *call, const struct winograd_squar
             float r[WINOGRAD_PATCH];
             for (int y = 0; y < WINOGRAD_PATCH; y++) {
                 const int p = y * WINOGRAD_PATCH + x;
-                const float sum = (float)in[p * point + k], factor = scale[p * scale_point + k];
+                const float sum = in[p * point + k], factor = scale[p * scale_point + k];
                 r[y] = p == WHOLE_BIAS_POINT ? fmaf(sum, factor, call->c->bias[channel + k])
                                              : sum * factor;
             }
@@ -106,7 +119,7 @@ static const struct whole_level level_ref = {
     .max_vectors = 1,
     .max_rows = {1},
     .tile = {tiles_ref},
-    .patch = patch_ref,
+    .patches = patches_ref,
     .result = result_ref,
 };
 

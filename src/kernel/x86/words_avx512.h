@@ -105,9 +105,9 @@ INLINE half_pairs half_of(pairs v)
     return _mm512_castsi512_si256(v);
 }
 
-INLINE void half_store(int32_t *p, half_pairs v)
+INLINE void half_store(float *p, half_pairs v)
 {
-    _mm256_storeu_si256((__m256i *)(void *)p, v);
+    _mm256_storeu_ps(p, _mm256_cvtepi32_ps(v));
 }
 
 #endif
