@@ -4,5 +4,6 @@
 #include "kernel/x86/simd_words.h"
 
 #include "kernel/x86/simd_map_avx2.h"
+#include "kernel/x86/words_avx2.h"
 
 #include "kernel/x86/map_ops_simd.h"

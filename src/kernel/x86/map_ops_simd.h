@@ -255,6 +255,19 @@ INLINE vec blend(vec a, vec b, vec c, vec d, enum map_type type)
     return type == MAP_U8 ? vec_add(r, vec_set(0.03125F)) : r;
 }
 
+/* A pixel in whole numbers, as many channels as are whole vectors: that many. */
+INLINE ptrdiff_t blend_bytes(const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d,
+                             uint8_t *y, ptrdiff_t channels)
+{
+    ptrdiff_t k = 0;
+    for (; k + WORDS <= channels; k += WORDS) {
+        const words near = words_add(words_3(words_bytes(a + k)), words_bytes(c + k));
+        const words far = words_add(words_3(words_bytes(b + k)), words_bytes(d + k));
+        words_store_sixteenths(y + k, words_add(words_3(near), far));
+    }
+    return k;
+}
+
 INLINE void enlarge_rows(const struct map_view *x, const struct map_view *y, int row0, int row1,
                          enum map_type type)
 {
@@ -270,7 +283,13 @@ INLINE void enlarge_rows(const struct map_view *x, const struct map_view *y, int
             halves(ox, x->w, &x_near, &x_far);
             const ptrdiff_t here = x_near * pitch;
             const ptrdiff_t beside = x_far * pitch;
-            for (ptrdiff_t k = 0; k < y->channels; k += LANES) {
+            ptrdiff_t k = 0;
+            if (type == MAP_U8) {
+                const uint8_t *from = x->data;
+                k = blend_bytes(from + near + here, from + near + beside, from + far + here,
+                                from + far + beside, (uint8_t *)y->data + out, y->channels);
+            }
+            for (; k < y->channels; k += LANES) {
                 const lanes some = lanes_left(y->channels - k);
                 const vec a = load_as(type, x->data, near + here + k, some);
                 const vec b = load_as(type, x->data, near + beside + k, some);

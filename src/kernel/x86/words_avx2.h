@@ -38,6 +38,19 @@ INLINE words words_4(words v) /* 4 v */
     return _mm256_slli_epi16(v, 2);
 }
 
+INLINE words words_3(words v) /* 3 v */
+{
+    return words_add(words_add(v, v), v);
+}
+
+/* floor(v / 16 + 1/2), at most 255, as bytes. */
+INLINE void words_store_sixteenths(uint8_t *p, words v)
+{
+    const __m256i q = _mm256_srli_epi16(_mm256_add_epi16(v, _mm256_set1_epi16(8)), 4);
+    const __m128i low = _mm256_castsi256_si128(q), high = _mm256_extracti128_si256(q, 1);
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi16(low, high));
+}
+
 INLINE pairs pairs_zero(void)
 {
     return _mm256_setzero_si256();

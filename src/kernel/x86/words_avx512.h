@@ -39,6 +39,18 @@ INLINE words words_4(words v) /* 4 v */
     return _mm512_slli_epi16(v, 2);
 }
 
+INLINE words words_3(words v) /* 3 v */
+{
+    return words_add(words_add(v, v), v);
+}
+
+/* floor(v / 16 + 1/2), at most 255, as bytes. */
+INLINE void words_store_sixteenths(uint8_t *p, words v)
+{
+    const __m512i rounded = _mm512_add_epi16(v, _mm512_set1_epi16(8));
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi16_epi8(_mm512_srli_epi16(rounded, 4)));
+}
+
 INLINE pairs pairs_zero(void)
 {
     return _mm512_setzero_si512();
