@@ -26,27 +26,6 @@ struct contest {
     double best[VARIANTS]; /* seconds */
 };
 
-static int build(struct model **out, enum model_kind kind, double width)
-{
-    const struct model_spec spec = {
-        .kind = kind,
-        .backbone = BACKBONE_VGG,
-        .backbone_layers = 19,
-        .backbone_batch_norm = true,
-        .width_multiplier = width,
-        .stages = 2,
-        .heat_channels = 19,
-        .paf_channels = 38,
-        .n_stage1_kernels = 3,
-        .stage1_kernels = {3, 3, 3},
-        .n_stage_t_kernels = 5,
-        .stage_t_kernels = {7, 7, 7, 7, 7},
-        .head_bias = true,
-        .initializer = INIT_HE,
-    };
-    return model_build_graph(out, &spec, 1);
-}
-
 static int open_exec(struct contest *c, int k, const struct kernels *kernels,
                      struct workers *workers, int side)
 {
@@ -115,7 +94,7 @@ static int measure(const char *name, enum model_kind kind, double width, int sid
 {
     static const enum cpu_level levels[] = {CPU_AVX2, CPU_AVX512};
     struct contest c = {0};
-    int err = build(&c.models[0], kind, width);
+    int err = random_network(&c.models[0], kind, width);
     if (err < 0)
         return err;
     for (int k = 1; k < VARIANTS && err == BPNET_OK; k++)

@@ -1,4 +1,4 @@
-/* Random scores, so that one threshold leaves about the same share in every layer. */
+/* Random weights, and scores such that one threshold leaves about the same share everywhere. */
 #include "random_prune.h"
 
 #include "base/error.h"
@@ -55,4 +55,25 @@ int random_prune(struct model **out, const struct model *m, int granularity, dou
     pruner_close(p);
     free_scores(scores, m->graph.n_nodes);
     return err;
+}
+
+int random_network(struct model **out, enum model_kind kind, double width)
+{
+    const struct model_spec spec = {
+        .kind = kind,
+        .backbone = BACKBONE_VGG,
+        .backbone_layers = 19,
+        .backbone_batch_norm = true,
+        .width_multiplier = width,
+        .stages = 2,
+        .heat_channels = 19,
+        .paf_channels = 38,
+        .n_stage1_kernels = 3,
+        .stage1_kernels = {3, 3, 3},
+        .n_stage_t_kernels = 5,
+        .stage_t_kernels = {7, 7, 7, 7, 7},
+        .head_bias = true,
+        .initializer = INIT_HE,
+    };
+    return model_build_graph(out, &spec, 1);
 }

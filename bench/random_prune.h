@@ -10,4 +10,7 @@
  */
 int random_prune(struct model **out, const struct model *m, int granularity, double share);
 
+/* Two stages of a network with VGG layers where the kind has any, and batch norm; seed 1. */
+int random_network(struct model **out, enum model_kind kind, double width);
+
 #endif
