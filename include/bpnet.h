@@ -54,7 +54,8 @@ typedef enum bpnet_status {
     BPNET_ECONFIG = -9,      /* a spec file or a setting is wrong */
     BPNET_ENUMERIC = -10,    /* the arithmetic diverged (NaN or infinite loss) */
     BPNET_ESTOPPED = -11,    /* stopped on request; what was done so far is saved */
-    BPNET_EKEY = -12         /* the file is sealed, and its key is missing or another one */
+    BPNET_EKEY = -12,        /* the file is sealed, and its key is missing or another one */
+    BPNET_EGOAL = -13        /* a goal that the caller set cannot be reached */
 } bpnet_status;
 
 /* The library's version, "major.minor.patch"; compare it with BPNET_VERSION. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -27,6 +28,7 @@ static const struct {
     [-BPNET_ENUMERIC] = {"numeric", EX_SOFTWARE},
     [-BPNET_ESTOPPED] = {"stopped", EX_TEMPFAIL},
     [-BPNET_EKEY] = {"no key", EX_NOPERM},
+    [-BPNET_EGOAL] = {"goal missed", EXIT_FAILURE},
 };
 
 static int known(int code)

@@ -28,7 +28,7 @@ void error_clear(void);
 /* A short name of a code: "bad format", "out of memory", … */
 const char *error_name(int code);
 
-/* The process exit status (sysexits.h) that stands for a code; 0 for BPNET_OK. */
+/* The process exit status (sysexits.h; 1 for BPNET_EGOAL) that stands for a code. */
 int error_exit_status(int code);
 
 #endif

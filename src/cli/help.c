@@ -235,6 +235,7 @@ static const struct {
     const char *status, *meaning;
 } exit_statuses[] = {
     {"0", "success"},
+    {"1", "a goal that was set cannot be reached, such as export's \\-\\-max\\-drop"},
     {"64", "the command line makes no sense"},
     {"65", "an input is damaged, not what it should be, or over a limit"},
     {"66", "an input does not exist or cannot be opened"},
@@ -244,6 +245,7 @@ static const struct {
     {"73", "an output cannot be created"},
     {"74", "reading or writing failed half-way"},
     {"75", "stopped on request; what was done so far is saved"},
+    {"77", "a file is sealed, and its key is missing or another one"},
     {"78", "a spec file or a setting is wrong"},
 };
 

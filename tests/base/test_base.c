@@ -61,6 +61,7 @@ static void test_errors(void **state)
     assert_int_equal(error_prefix(BPNET_EFORMAT, "%s", "a.yaml"), BPNET_EFORMAT);
     assert_string_equal(bpnet_last_error(), "a.yaml: line 3");
     assert_int_equal(error_exit_status(BPNET_EFORMAT), 65);
+    assert_int_equal(error_exit_status(BPNET_EGOAL), 1);
     assert_int_equal(error_exit_status(BPNET_OK), 0);
     assert_int_equal(error_exit_status(-12345), 70);
     char longest[4000];
