@@ -297,6 +297,28 @@ bool folder_exists(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool file_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int file_check_output(const char *path)
+{
+    struct stat info;
+    const bool there = stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode))
+        return error_set(BPNET_ECREATE, "%s: is a folder", path);
+    char *folder = there && !S_ISREG(info.st_mode) ? str_copy(path) : path_folder(path);
+    if (!folder)
+        return BPNET_ENOMEM;
+    const int err = access(folder, W_OK) == 0
+                        ? BPNET_OK
+                        : error_set_errno(BPNET_ECREATE, "%s: cannot create", path);
+    free(folder);
+    return err;
+}
+
 int folder_create(const char *path)
 {
     if (!*path)

@@ -50,6 +50,12 @@ int folder_create(const char *path);
 bool file_exists(const char *path);
 bool folder_exists(const char *path);
 
+/* Whether two paths lead to one file, also through links; false when one is not there. */
+bool file_same(const char *a, const char *b);
+
+/* BPNET_ECREATE when an output of this name could not be made, to be known before the work is. */
+int file_check_output(const char *path);
+
 /*
  * The names in a folder that end in one of `suffixes` (lower case, compared without regard to it;
  * NULL: all), sorted by byte order, without hidden ones. The array and the names are one

@@ -231,6 +231,24 @@ static void test_folders(void **state)
     assert_false(file_exists(scratch_folder) || file_exists(scratch_path("nothing")));
 }
 
+static void test_outputs_known_beforehand(void **state)
+{
+    (void)state;
+    const char *file = scratch_text("input", "m"), *link = scratch_path("alias");
+    assert_int_equal(symlink("input", link), 0);
+    assert_true(file_same(file, file) && file_same(file, link));
+    assert_false(file_same(file, scratch_path("missing")) || file_same(file, scratch_folder));
+    assert_false(file_same(scratch_path("missing"), scratch_path("missing")));
+    assert_int_equal(file_check_output(file), BPNET_OK);
+    assert_int_equal(file_check_output(scratch_path("missing")), BPNET_OK);
+    assert_int_equal(file_check_output("/dev/null"), BPNET_OK);
+    assert_false(file_exists(scratch_path("missing")));
+    assert_int_equal(file_check_output(scratch_folder), BPNET_ECREATE);
+    assert_message("is a folder");
+    assert_int_equal(file_check_output(scratch_path("nowhere/x")), BPNET_ECREATE);
+    assert_message("nowhere/x: cannot create: No such file or directory");
+}
+
 static void test_lists(void **state)
 {
     (void)state;
@@ -270,6 +288,7 @@ int main(void)
         cmocka_unit_test(test_a_disk_that_fills_up),
         cmocka_unit_test(test_writers_of_one_name_do_not_meet),
         cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_outputs_known_beforehand),
         cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests(tests, scratch_open, scratch_close);
