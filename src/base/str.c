@@ -131,6 +131,11 @@ char *path_folder(const char *path)
     return folder;
 }
 
+const char *str_article(const char *noun)
+{
+    return *noun && strchr("aeiouAEIOU", *noun) ? "an" : "a";
+}
+
 size_t str_distance(const char *a, const char *b)
 {
     enum { LONGEST = 63 };

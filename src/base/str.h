@@ -32,6 +32,9 @@ const char *path_base(const char *path);
 /* The folder of a path ("." when it has none); fresh, or NULL. */
 char *path_folder(const char *path);
 
+/* "an" before a, e, i, o and u, "a" before anything else: for messages. */
+const char *str_article(const char *noun);
+
 /* Levenshtein distance, case-insensitive; for "did you mean". */
 size_t str_distance(const char *a, const char *b);
 

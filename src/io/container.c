@@ -130,8 +130,8 @@ static int check_header(struct container *c, const char *kind)
         return error_set(BPNET_EFORMAT, "%s: %zu bytes, its sections take %" PRIu64, c->path, size,
                          offset);
     if (kind && strcmp(kind, c->kind) != 0)
-        return error_set(BPNET_EFORMAT, "%s: is a %.32s file, expected a %s file", c->path, c->kind,
-                         kind);
+        return error_set(BPNET_EFORMAT, "%s: is %s %.32s file, expected %s %s file", c->path,
+                         str_article(c->kind), c->kind, str_article(kind), kind);
     return BPNET_OK;
 }
 

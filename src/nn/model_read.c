@@ -6,6 +6,7 @@
 #include "nn/model.h"
 
 #include "base/error.h"
+#include "base/str.h"
 #include "io/json.h"
 #include "nn/model_check.h"
 #include "nn/model_names.h"
@@ -469,8 +470,8 @@ int model_load(struct model **out, const char *path, struct seal_key *key)
     if (error < 0)
         return error;
     if (strcmp(c.kind, "model") != 0 && strcmp(c.kind, "checkpoint") != 0)
-        error = error_set(BPNET_EFORMAT, "%s: is a %s file, expected a model or a checkpoint", path,
-                          c.kind);
+        error = error_set(BPNET_EFORMAT, "%s: is %s %s file, expected a model or a checkpoint",
+                          path, str_article(c.kind), c.kind);
     else
         error = model_from_container(out, &c);
     container_close(&c);
