@@ -222,6 +222,8 @@ int engine_build(const char *path, const struct model *model, const struct build
     if (found)
         *found = (struct ranges){0};
     if ((err = compile(&b)) < 0 ||
+        (options->judge &&
+         (err = options->judge(options->judge_ctx, b.engine, model, options)) < 0) ||
         (err = build_report(&b.report, b.engine, options->workers, !options->no_timing)) < 0 ||
         (err = write_file(&b, path)) < 0)
         goto done;

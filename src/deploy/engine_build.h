@@ -9,6 +9,8 @@
 #include "deploy/calibrate.h"
 #include "nn/model.h"
 
+struct engine;
+
 enum build_precision { BUILD_FP32, BUILD_BF16, BUILD_INT8, BUILD_PRECISIONS };
 extern const char *const build_precision_names[BUILD_PRECISIONS]; /* "fp32", "bf16", "int8" */
 
@@ -22,6 +24,12 @@ struct build_options {
     bool direct;              /* no kernels that transform */
     bool leave_out_model;     /* a smaller file that cannot be built again */
     struct seal_key *key;     /* seals the file; NULL: plain */
+
+    /* Is shown the very engine that is to be written, and what it was made of and how; after a
+     * negative code nothing is written. NULL: nobody. */
+    int (*judge)(void *ctx, const struct engine *engine, const struct model *model,
+                 const struct build_options *how);
+    void *judge_ctx;
 
     /* INT8: what is known from earlier, or else pictures to calibrate on. */
     const struct ranges *ranges;

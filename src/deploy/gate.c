@@ -19,14 +19,13 @@ static int score_network(double *score, const struct network *net, const struct 
     return err;
 }
 
-static int score_exact(struct gate *g, const struct subject *subject,
-                       const struct gate_options *options)
+int gate_floats(double *score, const struct subject *subject, const struct gate_options *options)
 {
     struct network net;
     int err = network_lower(&net, subject->model, subject->h, subject->w);
     if (err < 0)
         return err;
-    err = score_network(&g->exact, &net, subject, options);
+    err = score_network(score, &net, subject, options);
     network_free(&net);
     return err;
 }
@@ -74,12 +73,13 @@ int gate_run(struct gate *out, const struct subject *subject, const struct pictu
              const struct gate_options *options)
 {
     *out = (struct gate){.trials = calloc(MAX_TRIALS, sizeof(*out->trials))};
-    int err = out->trials ? score_exact(out, subject, options)
+    int err = out->trials ? gate_floats(&out->exact, subject, options)
                           : error_set(BPNET_ENOMEM, "no memory for trials");
     if (err == 0)
-        err = try_kept(out, 0, subject, options);
-    if (err == 0 && !out->passed)
         err = rank(out, subject, pictures, options);
+    out->passed = options->no_trials;
+    if (err == 0 && !options->no_trials)
+        err = try_kept(out, 0, subject, options);
     const size_t all = out->sensitivity.n;
     for (size_t n = 1; err == 0 && !out->passed && out->trials[out->n_trials - 1].n_kept < all;
          n *= 2)

@@ -21,16 +21,20 @@ struct gate_options {
     int (*score)(void *ctx, const struct engine *engine, double *ap);
     void (*trial)(void *ctx, const struct gate_trial *trial); /* told as it goes on; may be NULL */
     int (*progress)(void *ctx, size_t done, size_t total);    /* of the sensitivity; may be NULL */
+    bool no_trials; /* only the score of floats and the sensitivity */
     void *ctx;
 };
 
 struct gate {
     double exact;              /* the score of floats */
-    struct gate_trial *trials; /* at least one; the last one is what counts */
-    size_t n_trials;
+    struct gate_trial *trials; /* the last one is what counts */
+    size_t n_trials;           /* at least one, or none when none was wanted */
     bool passed;
-    struct sensitivity sensitivity; /* measured only when the first trial failed */
+    struct sensitivity sensitivity;
 };
+
+/* The score of the subject's model in floats, with kernels by rule; its ranges are not used. */
+int gate_floats(double *score, const struct subject *subject, const struct gate_options *options);
 
 /* The convolutions kept in the end are the first trials[n_trials - 1].n_kept of the sensitivity's.
  * A gate that was not passed is no error here: out->passed tells. */

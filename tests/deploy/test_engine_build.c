@@ -264,6 +264,50 @@ static void test_no_pictures(void **state)
     assert_false(file_exists(scratch_path("none.engine")));
 }
 
+/* ---- a judge --------------------------------------------------------------------------------- */
+
+struct verdict {
+    int code, n_steps;
+    const struct model *model;
+    size_t n_keep_float;
+};
+
+static int judge(void *ctx, const struct engine *engine, const struct model *model,
+                 const struct build_options *how)
+{
+    struct verdict *v = ctx;
+    v->n_steps = engine_info(engine)->n_steps;
+    v->model = model;
+    v->n_keep_float = how->n_keep_float;
+    return v->code;
+}
+
+/* What is judged is what is written, or not: then what was there before stays. */
+static void test_judge(void **state)
+{
+    const struct fixture *f = *state;
+    int n;
+    struct verdict v = {.code = BPNET_EGOAL};
+    struct engine *engine;
+    struct build_options options = options_of(BUILD_FP32, &n);
+    const char *path = scratch_path("judged.engine");
+    options.judge = judge;
+    options.judge_ctx = &v;
+    assert_int_equal(engine_build(path, f->model, &options, NULL), BPNET_EGOAL);
+    assert_false(file_exists(path));
+    v.code = BPNET_OK;
+    assert_int_equal(engine_build(path, f->model, &options, NULL), 0);
+    assert_true(v.model == f->model);
+    assert_int_equal(engine_open(&engine, path, NULL, cpu_level_detect()), 0);
+    assert_int_equal(engine_info(engine)->n_steps, v.n_steps);
+    engine_close(engine);
+
+    v = (struct verdict){.code = BPNET_EGOAL}; /* built again: the model is the file's */
+    assert_int_equal(engine_rebuild(scratch_path("no.engine"), path, &options), BPNET_EGOAL);
+    assert_true(v.model && v.model != f->model && v.n_steps > 0);
+    assert_false(file_exists(scratch_path("no.engine")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_rebuild),    cmocka_unit_test(test_rebuild_floats),
         cmocka_unit_test(test_not_kept),   cmocka_unit_test(test_report),
         cmocka_unit_test(test_keep_float), cmocka_unit_test(test_no_pictures),
+        cmocka_unit_test(test_judge),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

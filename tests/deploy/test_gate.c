@@ -86,9 +86,16 @@ static void test_gate(void **state)
     assert_int_equal(gate_run(&gate, &s.subject, &s.pictures, &options), 0);
     assert_true(gate.passed && gate.n_trials == 1 && j.n_trials == 1);
     assert_true(fabs(gate.exact - 0.5) < 1e-9 && gate.trials[0].n_kept == 0);
-    assert_int_equal(gate.sensitivity.n, 0);
+    assert_true(gate.sensitivity.n > 4); /* told whether anything is kept or not */
     const double all = gate.trials[0].drop;
     gate_free(&gate);
+
+    options.no_trials = true;
+    assert_int_equal(gate_run(&gate, &s.subject, &s.pictures, &options), 0);
+    assert_true(gate.passed && gate.n_trials == 0 && j.n_trials == 1);
+    assert_true(fabs(gate.exact - 0.5) < 1e-9 && gate.sensitivity.n > 4);
+    gate_free(&gate);
+    options.no_trials = false;
 
     options.max_drop = all - 0.25; /* three fewer are needed: 0, 1, 2, 4 are tried */
     assert_int_equal(gate_run(&gate, &s.subject, &s.pictures, &options), 0);
