@@ -7,8 +7,8 @@
 #include "cli/export_engine.h"
 #include "cli/load_model.h"
 #include "deploy/clip.h"
+#include "deploy/engine_build.h"
 #include "io/file.h"
-#include "io/json.h"
 #include "onnx/export.h"
 
 #include <stdio.h>
@@ -128,8 +128,9 @@ static const struct option options[] = {
              "are kept in floats; 0: whatever it is",
      .preset = "15", .low = 0, .high = 100},
     {"max-drop", NULL, OPTION_NUMBER, AT(max_drop), "POINTS",
-     .help = "of AP that 8 bits may cost: the worst layers are kept in floats until it holds; -1: "
-             "whatever it costs",
+     .help =
+         "of AP that an engine may cost, else exit 1 and write none; in 8 bits the worst layers "
+         "are kept in floats until it holds; -1: whatever it costs",
      .preset = "-1", .low = -1, .high = 100},
     {"max_batch_size", NULL, OPTION_INTEGER, AT(max_batch_size), "N",
      .no_effect = "an engine runs one picture at a time"},
@@ -151,6 +152,7 @@ struct job {
     char *path;
     struct model *model;
     struct onnx_export_options how;
+    struct export_report report;
     bool safetensors;
     bool file;  /* besides an engine, or without one */
     bool bytes; /* the file is an ONNX file in 8 bits */
@@ -160,6 +162,7 @@ static void job_free(struct job *j)
 {
     free(j->path);
     model_free(j->model);
+    export_report_free(&j->report);
 }
 
 static bool same(const char *a, const char *b)
@@ -189,8 +192,6 @@ static int check_supported(const struct args *args)
     if (same(args->data_type, "int8") && same(args->backend, "safetensors") && !args->engine_file)
         return error_set(BPNET_EUSAGE, "export: safetensors files hold floats; --data_type int8 is "
                                        "for ONNX files and engines");
-    if (args->engine_file && file_exists(args->engine_file) && !args->force)
-        return error_set(BPNET_ECREATE, "%s exists; --force overwrites it", args->engine_file);
     return BPNET_OK;
 }
 
@@ -276,9 +277,38 @@ static int choose_path(struct job *j)
         log_warning("%s: not sealed, because other programs are to read it; a name that ends in "
                     ".etlt is",
                     j->path);
-    if (file_exists(j->path) && !j->args->force)
-        return error_set(BPNET_ECREATE, "%s exists; --force overwrites it", j->path);
     return BPNET_OK;
+}
+
+/* Whether it may be written, and can be. An engine that is built again may take its own place. */
+static int check_output(const struct args *args, const char *path)
+{
+    if (!args->rebuild && file_same(path, args->model))
+        return error_set(BPNET_EUSAGE, "export: the output is the model itself, %s; name another",
+                         path);
+    if (file_exists(path) && !args->force)
+        return error_set(BPNET_ECREATE, "%s exists; --force overwrites it", path);
+    return file_check_output(path);
+}
+
+/* What a calibration leaves, unless it is there already and is used. */
+static int check_kept(const char *path)
+{
+    return path && *path && !file_exists(path) ? file_check_output(path) : BPNET_OK;
+}
+
+static int check_outputs(const struct job *j)
+{
+    const struct args *args = j->args;
+    const char *engine = args->engine_file;
+    int err = BPNET_OK;
+    if (engine && j->path && (same(engine, j->path) || file_same(engine, j->path)))
+        return error_set(BPNET_EUSAGE, "export: -o and --engine_file are one file, %s", engine);
+    if ((engine && (err = check_output(args, engine)) < 0) ||
+        (j->path && (err = check_output(args, j->path)) < 0) || args->rebuild ||
+        !same(args->data_type, "int8") || (err = check_kept(args->cal_data_file)) < 0)
+        return err;
+    return check_kept(args->cal_cache_file);
 }
 
 /* ---- the spec ------------------------------------------------------------------------------ */
@@ -309,33 +339,7 @@ static int check_spec(const struct job *j)
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-static int report(const struct job *j)
-{
-    struct file_view view = {0};
-    const int err = file_view_open(&view, j->path, SIZE_MAX);
-    if (err < 0)
-        return err;
-    const size_t size = view.size;
-    file_view_close(&view);
-    run_add_kpi(j->run, "bytes", (double)size);
-    if (!j->run->common->json) {
-        printf("%s: %.1f MB\n", j->path, (double)size / 1e6);
-        return BPNET_OK;
-    }
-    struct json_writer w = {.stream = stdout, .indent = 2};
-    json_begin_object(&w);
-    json_write_key(&w, "file");
-    json_write_string(&w, j->path);
-    json_write_key(&w, "kind");
-    json_write_string(&w, j->safetensors ? "safetensors" : "onnx");
-    json_write_key(&w, "bytes");
-    json_write_integer(&w, (int64_t)size);
-    json_end_object(&w);
-    printf("\n");
-    return BPNET_OK;
-}
-
-static int make_engine(const struct job *j)
+static int make_engine(struct job *j)
 {
     const struct args *a = j->args;
     const struct engine_request request = {.path = a->engine_file,
@@ -357,13 +361,56 @@ static int make_engine(const struct job *j)
                                            .percentile = a->percentile,
                                            .pictures = a->batches * a->batch_size,
                                            .seed = a->seed,
-                                           .eval_dataset = a->eval_dataset,
-                                           .eval_annotations = a->eval_annotations,
-                                           .eval_images = a->eval_images,
-                                           .eval_max_images = a->eval_max_images,
+                                           .labelled = {.dataset = a->eval_dataset,
+                                                        .annotations = a->eval_annotations,
+                                                        .images = a->eval_images,
+                                                        .max_images = a->eval_max_images},
                                            .min_snr = a->min_snr,
                                            .max_drop = a->max_drop};
-    return export_engine(j->run, j->model, &request);
+    return export_engine(j->run, j->model, &request, &j->report);
+}
+
+static int write_floats(struct job *j)
+{
+    const int err = j->safetensors ? model_save_safetensors(j->model, j->path)
+                                   : onnx_export(j->model, &j->how, j->path);
+    if (err == 0)
+        export_report_add(&j->report, j->safetensors ? EXPORT_SAFETENSORS : EXPORT_ONNX, j->path,
+                          false);
+    return err;
+}
+
+/* What is known before anything is made. */
+static void begin_report(struct job *j)
+{
+    struct export_report *r = &j->report;
+    const char *precision = j->args->engine_file || j->bytes ? j->args->data_type : "fp32";
+    r->model = j->args->model;
+    snprintf(r->precision, sizeof r->precision, "%s",
+             same(precision, "fp16") ? build_precision_names[BUILD_BF16] : precision);
+    if (!j->model)
+        return;
+    r->h = j->how.h ? j->how.h : j->model->meta.input_h;
+    r->w = j->how.w ? j->how.w : j->model->meta.input_w;
+    params_hash(&j->model->params, r->weights);
+}
+
+static int make(struct job *j)
+{
+    int err = BPNET_OK;
+    if (j->args->engine_file || same(j->args->data_type, "int8"))
+        err = make_engine(j);
+    return err == 0 && j->file && !j->bytes ? write_floats(j) : err;
+}
+
+/* All of it, also of a network that was not good enough to be written. */
+static void tell(struct job *j)
+{
+    const struct export_report *r = &j->report;
+    for (size_t i = 0; i < r->n_files; i++)
+        if (r->files[i].kind <= EXPORT_SAFETENSORS)
+            run_add_kpi(j->run, "bytes", (double)r->files[i].bytes);
+    export_report_print(&j->report, j->run->common->json);
 }
 
 static int run_export(struct run *run, const void *a)
@@ -371,25 +418,22 @@ static int run_export(struct run *run, const void *a)
     struct job j = {.args = a, .run = run};
     int err;
     if ((err = read_arguments(&j)) < 0 || (j.file && (err = choose_path(&j)) < 0) ||
+        (err = check_outputs(&j)) < 0 ||
         (!j.args->rebuild && (err = load_model(&j.model, run, j.args->model)) < 0) ||
         (j.model && (err = check_spec(&j)) < 0))
         goto done;
-    if (run->common->dry_run) {
+    begin_report(&j);
+    if (!run->common->dry_run) {
+        err = make(&j);
+    } else {
         if (j.file)
-            printf("would write %s\n", j.path);
+            export_report_add(&j.report, j.safetensors ? EXPORT_SAFETENSORS : EXPORT_ONNX, j.path,
+                              true);
         if (j.args->engine_file)
-            printf("would write %s\n", j.args->engine_file);
-        goto done;
+            export_report_add(&j.report, EXPORT_ENGINE, j.args->engine_file, true);
     }
-    if (j.file && !j.bytes)
-        err = j.safetensors ? model_save_safetensors(j.model, j.path)
-                            : onnx_export(j.model, &j.how, j.path);
-    if (err == 0 && j.file && !j.bytes)
-        err = report(&j);
-    if (err == 0 && (j.args->engine_file || same(j.args->data_type, "int8")))
-        err = make_engine(&j);
-    if (err == 0 && j.bytes)
-        err = report(&j);
+    if (err == BPNET_OK || err == BPNET_EGOAL)
+        tell(&j);
 done:
     job_free(&j);
     return err;

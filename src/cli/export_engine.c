@@ -3,58 +3,60 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/str.h"
+#include "cli/export_accuracy.h"
 #include "cli/export_quality.h"
-#include "cli/progress.h"
 #include "deploy/calibration_set.h"
 #include "deploy/clip.h"
 #include "deploy/eight_bits.h"
-#include "deploy/engine_build.h"
 #include "deploy/gate.h"
 #include "deploy/onnx_bytes.h"
 #include "deploy/rescue.h"
-#include "engine/engine.h"
-#include "eval/evaluate.h"
 #include "io/file.h"
-#include "spec/spec.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLES = 8 }; /* pictures by which layers are ranked */
+enum { SAMPLES = 8, POINTS = 100 }; /* pictures by which layers are ranked; of an AP */
 
 struct making {
     struct run *run;
     const struct engine_request *request;
     const struct model *model;
+    struct export_report *report;
     struct workers *workers;
     struct build_options how;
+    bool has_pictures; /* of the calibration; otherwise it is fed noise */
     struct calibration_set *set;
     struct ranges ranges;
     struct channel_means means;
+    struct accuracy accuracy;
+    struct pictures samples;
+    uint8_t *sample_pixels;
     struct rescue rescue;
     struct gate gate;
-    const char **kept; /* names; those of the two before */
-    char *annotations, *images;
-    struct inference_spec *inference;
+    size_t n_gate;     /* of the gate's sensitivity, the first so many are kept in floats */
+    const char **kept; /* names; those that the rescue and the gate keep */
     struct progress progress;
-    const char *at; /* what the progress is about */
 };
 
 static void making_free(struct making *m)
 {
+    progress_clear(&m->progress);
     calibration_set_close(m->set);
     ranges_free(&m->ranges);
     channel_means_free(&m->means);
+    accuracy_close(&m->accuracy);
+    free(m->sample_pixels);
     rescue_free(&m->rescue);
     gate_free(&m->gate);
     free(m->kept);
-    free(m->annotations);
-    free(m->images);
-    inference_spec_free(m->inference);
     workers_close(m->workers);
+}
+
+static bool is_given(const char *text)
+{
+    return text && *text;
 }
 
 /* ---- calibration --------------------------------------------------------------------------- */
@@ -62,9 +64,10 @@ static void making_free(struct making *m)
 static int open_set(struct making *m)
 {
     const struct engine_request *r = m->request;
+    const bool kept = is_given(r->cal_data_file) && !file_exists(r->cal_data_file);
     const struct calibration_source source = {
-        .folder = r->cal_image_dir && *r->cal_image_dir ? r->cal_image_dir : NULL,
-        .data_file = r->cal_data_file && *r->cal_data_file ? r->cal_data_file : NULL,
+        .folder = is_given(r->cal_image_dir) ? r->cal_image_dir : NULL,
+        .data_file = is_given(r->cal_data_file) ? r->cal_data_file : NULL,
         .n = (size_t)r->pictures,
         .seed = (uint64_t)r->seed,
         .h = m->how.h,
@@ -72,7 +75,10 @@ static int open_set(struct making *m)
         .stretch = m->run->common->compat,
         .level = m->run->cpu,
         .workers = m->workers};
-    return calibration_set_open(&m->set, &source);
+    const int err = calibration_set_open(&m->set, &source);
+    if (err == 0 && kept)
+        export_report_add(m->report, EXPORT_PICTURES, r->cal_data_file, false);
+    return err;
 }
 
 static int feed(void *ctx, uint8_t *pixels)
@@ -147,129 +153,75 @@ static void tell_table(const struct making *m, const char *path)
 static int find_ranges(struct making *m)
 {
     const char *cache = m->request->cal_cache_file;
-    const bool named = cache && *cache;
+    const bool named = is_given(cache);
     m->how.ranges = &m->ranges;
     int err;
     if (named && file_exists(cache)) {
         if ((err = ranges_read(&m->ranges, cache)) == 0 && (err = check_table(m, cache)) == 0)
             tell_table(m, cache);
     } else if ((err = measure_ranges(m)) == 0 && named) {
-        err = onnx_write_table(&m->ranges, m->model, cache);
+        if ((err = onnx_write_table(&m->ranges, m->model, cache)) == 0)
+            export_report_add(m->report, EXPORT_TABLE, cache, false);
     }
     m->how.means = m->means.n_tensors > 0 ? &m->means : NULL;
     return err;
 }
 
-/* ---- accuracy ------------------------------------------------------------------------------ */
+/* ---- samples ------------------------------------------------------------------------------- */
 
-static int find_evaluation(struct making *m)
+static bool has_samples(const struct making *m)
 {
-    const struct engine_request *r = m->request;
-    const struct spec_overrides none = {0};
-    struct dataset_spec *dataset = NULL;
-    int err = inference_spec_load(&m->inference, NULL, &none);
-    if (err < 0)
-        return err;
-    if (!r->eval_dataset) {
-        if (!r->eval_images)
-            return error_set(BPNET_EUSAGE, "export: --eval_annotations needs --eval_images");
-        m->annotations = str_copy(r->eval_annotations);
-        m->images = str_copy(r->eval_images);
-        return m->annotations && m->images ? BPNET_OK : BPNET_ENOMEM;
-    }
-    if ((err = dataset_spec_load(&dataset, r->eval_dataset, &none)) < 0)
-        return err;
-    m->annotations = path_join(dataset->root, dataset->test.annotation_file);
-    m->images = path_join(dataset->root, dataset->test.images_root);
-    dataset_spec_free(dataset);
-    return m->annotations && m->images ? BPNET_OK : BPNET_ENOMEM;
+    return m->has_pictures || m->accuracy.annotations;
 }
 
-static int watch(void *ctx, size_t done, size_t total)
+static int first_of_calibration(struct making *m, size_t n, size_t each)
 {
-    struct making *m = ctx;
-    progress_update(&m->progress, done, total, m->at, "");
-    return run_check_stop(m->run);
-}
-
-static int score(void *ctx, const struct engine *engine, double *ap)
-{
-    struct making *m = ctx;
-    struct engine_context *context;
-    int err = engine_context_open(&context, engine, m->workers);
-    if (err < 0)
-        return err;
-    struct net net;
-    engine_as_net(context, &net);
-    struct predict_options how = m->inference->options;
-    how.input_h = net.fixed_h;
-    how.input_w = net.fixed_w;
-    how.aspect = ASPECT_PAD_IMAGE;
-    how.cpu = m->run->cpu;
-    const struct evaluate_options options = {.annotations = m->annotations,
-                                             .images_root = m->images,
-                                             .max_images = (size_t)m->request->eval_max_images,
-                                             .progress = watch,
-                                             .ctx = m};
-    struct evaluation evaluation;
-    m->at = "pictures";
-    progress_start(&m->progress, m->run->common->quiet, 10);
-    err = evaluate_net(&evaluation, &net, &how, m->workers, &options);
-    progress_clear(&m->progress);
-    engine_context_close(context);
-    if (err == 0)
-        *ap = evaluation.coco.metric[0];
-    return err;
-}
-
-static void tell_trial(void *ctx, const struct gate_trial *trial)
-{
-    (void)ctx;
-    log_info("%zu convolutions in floats: AP %.4f, %+.2f points", trial->n_kept, trial->score,
-             -trial->drop);
-}
-
-/* The first calibration pictures, for ranking layers and comparing maps. */
-static int take_samples(struct making *m, struct pictures *out, uint8_t **pixels)
-{
-    const size_t each = (size_t)m->how.h * (size_t)m->how.w * 3;
-    const size_t n = m->request->pictures < SAMPLES ? (size_t)m->request->pictures : SAMPLES;
     int err = m->set ? BPNET_OK : open_set(m);
     if (err < 0)
         return err;
     calibration_set_rewind(m->set);
-    *pixels = malloc(n * each);
-    if (!*pixels)
-        return error_set(BPNET_ENOMEM, "no memory for %zu pictures", n);
-    *out = (struct pictures){.pixels = *pixels};
-    while (out->n < n && (err = calibration_set_next(m->set, *pixels + out->n * each)) > 0)
-        out->n++;
+    while (m->samples.n < n &&
+           (err = calibration_set_next(m->set, m->sample_pixels + m->samples.n * each)) > 0)
+        m->samples.n++;
     return err < 0 ? err : BPNET_OK;
 }
 
-/* What the rescue and the gate keep in floats. */
-static int keep_worst(struct making *m)
+/*
+ * The pictures on which layers are ranked and maps compared: the first ones of the calibration, or
+ * else (its ranges came from a file, or from noise) of the evaluation.
+ */
+static int take_samples(struct making *m)
 {
-    const struct gate *g = &m->gate;
-    const size_t n_rescued = m->rescue.n_kept;
-    const size_t n = n_rescued + (g->n_trials > 0 ? g->trials[g->n_trials - 1].n_kept : 0);
-    m->kept = calloc(n + 1, sizeof(*m->kept));
-    if (!m->kept)
-        return error_set(BPNET_ENOMEM, "no memory for the names of %zu layers", n);
-    for (size_t i = 0; i < n; i++)
-        m->kept[i] = i < n_rescued ? m->rescue.sensitivity.items[i].name
-                                   : g->sensitivity.items[i - n_rescued].name;
-    m->how.keep_float = m->kept;
-    m->how.n_keep_float = n;
-    return BPNET_OK;
+    const size_t each = (size_t)m->how.h * (size_t)m->how.w * 3;
+    const size_t n =
+        m->has_pictures && m->request->pictures < SAMPLES ? (size_t)m->request->pictures : SAMPLES;
+    if (m->sample_pixels)
+        return BPNET_OK;
+    m->sample_pixels = malloc(n * each);
+    if (!m->sample_pixels)
+        return error_set(BPNET_ENOMEM, "no memory for %zu pictures", n);
+    m->samples.pixels = m->sample_pixels;
+    if (m->has_pictures)
+        return first_of_calibration(m, n, each);
+    const int err =
+        accuracy_pictures(&m->accuracy, n, m->how.h, m->how.w, m->sample_pixels, &m->samples.n);
+    if (err == 0)
+        log_info("no calibration pictures: maps and layers are compared on %zu of the evaluation",
+                 m->samples.n);
+    return err;
 }
 
-static void print_sensitivity(const struct sensitivity *s, size_t n_kept)
+/* ---- layers in floats ---------------------------------------------------------------------- */
+
+static int watch_layers(void *ctx, size_t done, size_t total)
 {
-    printf("%-32s %s\n", "most sensitive", "share of the outputs' error");
-    for (size_t i = 0; i < s->n && (i < 10 || i < n_kept); i++)
-        printf("%-32s %6.1f %%%s\n", s->items[i].name, 100 * s->items[i].share,
-               i < n_kept ? "  kept in floats" : "");
+    struct making *m = ctx;
+    if (done == 1)
+        progress_start(&m->progress, m->run->common->quiet, 10);
+    progress_update(&m->progress, done, total, "layers", "");
+    if (done == total)
+        progress_clear(&m->progress);
+    return run_check_stop(m->run);
 }
 
 static struct subject subject_of(const struct making *m)
@@ -284,10 +236,21 @@ static struct subject subject_of(const struct making *m)
                             .kept = m->rescue.kept};
 }
 
-static bool has_pictures(const struct making *m)
+/* What the rescue and the gate keep in floats. */
+static int keep_worst(struct making *m)
 {
-    const struct engine_request *r = m->request;
-    return (r->cal_image_dir && *r->cal_image_dir) || (r->cal_data_file && *r->cal_data_file);
+    const size_t n_rescued = m->rescue.n_kept, n = n_rescued + m->n_gate;
+    const char **kept = calloc(n + 1, sizeof(*kept));
+    if (!kept)
+        return error_set(BPNET_ENOMEM, "no memory for the names of %zu layers", n);
+    free(m->kept);
+    m->kept = kept;
+    for (size_t i = 0; i < n; i++)
+        kept[i] = i < n_rescued ? m->rescue.sensitivity.items[i].name
+                                : m->report->sensitivity.items[i - n_rescued].name;
+    m->how.keep_float = kept;
+    m->how.n_keep_float = n;
+    return export_report_keep(m->report, kept, n);
 }
 
 /* Where 8 bits would leave nothing of the outputs, layers are kept in floats without being asked.
@@ -296,95 +259,146 @@ static int hold_outputs(struct making *m)
 {
     const struct subject subject = subject_of(m);
     const struct rescue_options options = {
-        .least_db = m->request->min_snr, .progress = watch, .ctx = m};
-    struct pictures pictures = {0};
-    uint8_t *pixels = NULL;
-    if (m->request->min_snr <= 0 || !has_pictures(m))
+        .least_db = m->request->min_snr, .progress = watch_layers, .ctx = m};
+    int err;
+    if (m->request->min_snr <= 0 || !has_samples(m))
         return BPNET_OK;
-    int err = take_samples(m, &pictures, &pixels);
-    if (err == 0) {
-        m->at = "layers";
-        progress_start(&m->progress, m->run->common->quiet, 10);
-        err = rescue(&m->rescue, &subject, &pictures, &options);
-        progress_clear(&m->progress);
-    }
-    free(pixels);
-    if (err == 0 && m->rescue.n_kept > 0)
+    if ((err = take_samples(m)) < 0 ||
+        (err = rescue(&m->rescue, &subject, &m->samples, &options)) < 0)
+        return err;
+    if (m->rescue.n_kept > 0)
         log_warning("8 bits leave %.1f dB of the outputs: %zu of %zu convolutions are kept in "
                     "floats, for %.1f dB (--min_snr)",
                     m->rescue.before_db, m->rescue.n_kept, m->rescue.sensitivity.n,
                     m->rescue.after_db);
-    return err;
+    return BPNET_OK;
 }
 
+/* ---- accuracy ------------------------------------------------------------------------------ */
+
+static int score(void *ctx, const struct engine *engine, double *ap)
+{
+    struct making *m = ctx;
+    return accuracy_score(&m->accuracy, engine, ap);
+}
+
+static void tell_trial(void *ctx, const struct gate_trial *trial)
+{
+    (void)ctx;
+    log_info("%zu convolutions in floats: AP %.4f, %+.2f points", trial->n_kept, trial->score,
+             -trial->drop);
+}
+
+/* Takes note of what the result scores; BPNET_EGOAL when that is too little. */
+static int judge_score(struct making *m, double ap, const char *what)
+{
+    struct export_report *r = m->report;
+    r->ap_result = ap;
+    const double drop = POINTS * (r->ap_float - ap);
+    return m->request->max_drop < 0 || drop <= m->request->max_drop
+               ? BPNET_OK
+               : error_set(BPNET_EGOAL,
+                           "%s loses %.2f points of AP, --max-drop allows %g; it was not written",
+                           what, drop, m->request->max_drop);
+}
+
+/*
+ * The AP of floats and the layers' sensitivity; and trials in 8 bits where they decide what is
+ * kept in floats, or where no engine will be there to be scored.
+ */
 static int hold_accuracy(struct making *m)
 {
     const bool limited = m->request->max_drop >= 0;
     const struct subject subject = subject_of(m);
-    const struct gate_options options = {.max_drop = limited ? m->request->max_drop : 100,
+    const struct gate_options options = {.max_drop = limited ? m->request->max_drop : POINTS,
+                                         .no_trials = !limited && m->request->path,
                                          .score = score,
                                          .trial = tell_trial,
+                                         .progress = watch_layers,
                                          .ctx = m};
-    struct pictures pictures = {0};
-    uint8_t *pixels = NULL;
-    int err = take_samples(m, &pictures, &pixels);
-    if (err == 0)
-        err = gate_run(&m->gate, &subject, &pictures, &options);
-    free(pixels);
-    if (err < 0)
+    int err;
+    if ((err = take_samples(m)) < 0 ||
+        (err = gate_run(&m->gate, &subject, &m->samples, &options)) < 0)
         return err;
+    m->report->evaluated = true;
+    m->report->ap_float = m->gate.exact;
+    m->report->sensitivity = m->gate.sensitivity;
+    m->gate.sensitivity = (struct sensitivity){0};
+    if (m->gate.n_trials == 0)
+        return BPNET_OK;
     const struct gate_trial *last = &m->gate.trials[m->gate.n_trials - 1];
-    if (!m->run->common->json) {
-        printf("AP of floats %.4f, of 8 bits %.4f: %+.2f points, %zu convolutions in floats\n",
-               m->gate.exact, last->score, -last->drop, m->rescue.n_kept + last->n_kept);
-        if (m->gate.sensitivity.n > 0)
-            print_sensitivity(&m->gate.sensitivity, last->n_kept);
-    }
-    run_add_kpi(m->run, "AP_fp32", m->gate.exact);
-    run_add_kpi(m->run, "AP_engine", last->score);
-    if (!m->gate.passed)
-        return error_set(BPNET_EUSAGE,
-                         "8 bits cost %.2f points of AP, --max-drop allows %g; nothing was written",
-                         last->drop, m->request->max_drop);
-    return BPNET_OK;
+    m->n_gate = last->n_kept;
+    return judge_score(m, last->score, "the network in 8 bits");
 }
 
 /* ---- building ------------------------------------------------------------------------------ */
 
-static int report(struct making *m)
+/* Facts of the engine that is about to be written, and whether it is good enough. */
+static int judge_engine(void *ctx, const struct engine *engine, const struct model *model,
+                        const struct build_options *how)
 {
-    struct engine *engine;
-    const int err = engine_open(&engine, m->request->path, m->run->key, m->run->cpu);
-    if (err < 0)
-        return err;
+    struct making *m = ctx;
+    struct export_report *r = m->report;
     const struct engine_info *info = engine_info(engine);
-    if (!m->run->common->json)
-        printf("%s: %s, %d x %d, %d steps, weights %.1f MB, maps %.1f MB\n", m->request->path,
-               info->precision, info->input_h, info->input_w, info->n_steps,
-               (double)info->weights_bytes / 1e6, (double)info->workspace_bytes / 1e6);
-    double ap = 0;
-    int scored = BPNET_OK;
-    if (m->annotations && m->how.precision != BUILD_INT8) {
-        scored = score(m, engine, &ap);
-        if (scored == 0 && !m->run->common->json)
-            printf("AP of the engine %.4f\n", ap);
-        run_add_kpi(m->run, "AP_engine", ap);
+    double ap;
+    int err = BPNET_OK;
+    snprintf(r->precision, sizeof r->precision, "%s", info->precision);
+    r->h = info->input_h;
+    r->w = info->input_w;
+    r->engine =
+        (struct export_engine_facts){info->n_steps, info->weights_bytes, info->workspace_bytes};
+    params_hash(&model->params, r->weights);
+    if (m->request->rebuild)
+        err = export_report_keep(r, how->keep_float, how->n_keep_float);
+    if (err < 0 || !m->accuracy.annotations)
+        return err;
+    if (!r->evaluated) {
+        const struct subject subject = {.model = model,
+                                        .h = info->input_h,
+                                        .w = info->input_w,
+                                        .level = m->run->cpu,
+                                        .workers = m->workers};
+        const struct gate_options options = {.score = score, .ctx = m};
+        if ((err = gate_floats(&r->ap_float, &subject, &options)) < 0)
+            return err;
+        r->evaluated = true;
     }
-    engine_close(engine);
-    return scored;
+    err = score(m, engine, &ap);
+    return err < 0 ? err : judge_score(m, ap, "the engine");
 }
 
-/* On calibration pictures, where there are some. */
+/* One that loses more than its trial did, by kernels that were timed, is built again with twice as
+ * many layers in floats, as long as there are more. */
+static int build_engine(struct making *m)
+{
+    const size_t all = m->report->sensitivity.n;
+    int err;
+    log_info(m->how.no_timing ? "building" : "building: kernels are chosen by timing them");
+    while ((err = engine_build(m->request->path, m->model, &m->how, NULL)) == BPNET_EGOAL &&
+           m->n_gate < all) {
+        log_info("%s", error_message());
+        m->n_gate = m->n_gate == 0 ? 1 : 2 * m->n_gate < all ? 2 * m->n_gate : all;
+        if ((err = keep_worst(m)) < 0)
+            return err;
+        log_info("building: %zu convolutions in floats", m->how.n_keep_float);
+    }
+    return err;
+}
+
 static int compare_with_floats(struct making *m)
 {
-    struct pictures pictures = {0};
-    uint8_t *pixels = NULL;
-    if (!has_pictures(m) || m->how.precision == BUILD_FP32)
+    if (!has_samples(m) || m->how.precision == BUILD_FP32)
         return BPNET_OK;
-    int err = take_samples(m, &pictures, &pixels);
+    const int err = take_samples(m);
+    return err < 0 ? err : export_quality(&m->report->quality, m->model, &m->how, &m->samples);
+}
+
+static int write_bytes(struct making *m)
+{
+    const struct engine_request *r = m->request;
+    const int err = onnx_export_bytes(m->model, &m->how, r->onnx, r->onnx_path);
     if (err == 0)
-        err = export_quality(m->run, m->model, &m->how, &pictures);
-    free(pixels);
+        export_report_add(m->report, EXPORT_ONNX, r->onnx_path, false);
     return err;
 }
 
@@ -395,35 +409,45 @@ static int build(struct making *m)
     if ((err = workers_open(&m->workers, (unsigned)m->run->common->threads)) < 0)
         return err;
     m->how.workers = m->workers;
-    if (r->rebuild)
-        return engine_rebuild(r->path, r->from, &m->how);
-    if ((r->eval_dataset || r->eval_annotations) && (err = find_evaluation(m)) < 0)
+    if ((err = accuracy_open(&m->accuracy, &r->labelled, m->run, m->workers)) < 0)
         return err;
-    if (m->how.precision == BUILD_INT8) {
-        if ((err = find_ranges(m)) < 0 || (err = hold_outputs(m)) < 0 ||
-            (m->annotations && (err = hold_accuracy(m)) < 0) || (err = keep_worst(m)) < 0)
+    if (r->rebuild) {
+        err = engine_rebuild(r->path, r->from, &m->how);
+    } else {
+        if (m->how.precision == BUILD_INT8 &&
+            ((err = find_ranges(m)) < 0 || (err = hold_outputs(m)) < 0 ||
+             (m->accuracy.annotations && (err = hold_accuracy(m)) < 0) ||
+             (err = keep_worst(m)) < 0))
             return err;
-        if (r->onnx_path && (err = onnx_export_bytes(m->model, &m->how, r->onnx, r->onnx_path)) < 0)
-            return err;
+        if (r->path)
+            err = build_engine(m);
     }
-    if (!r->path)
-        return BPNET_OK;
-    if ((err = compare_with_floats(m)) < 0)
-        return err;
-    log_info(r->no_timing ? "building" : "building: kernels are chosen by timing them");
-    return engine_build(r->path, m->model, &m->how, NULL);
+    if (err == 0 && r->path)
+        export_report_add(m->report, EXPORT_ENGINE, r->path, false);
+    if (err == 0 && r->onnx_path)
+        err = write_bytes(m);
+    return err < 0 || r->rebuild ? err : compare_with_floats(m);
 }
 
-int export_engine(struct run *run, const struct model *model, const struct engine_request *request)
+int export_engine(struct run *run, const struct model *model, const struct engine_request *request,
+                  struct export_report *report)
 {
-    struct making m = {.run = run, .request = request, .model = model};
+    struct making m = {
+        .run = run,
+        .request = request,
+        .model = model,
+        .report = report,
+        .has_pictures = is_given(request->cal_image_dir) ||
+                        (is_given(request->cal_data_file) && file_exists(request->cal_data_file))};
     m.how = (struct build_options){.h = request->h,
                                    .w = request->w,
                                    .level = run->cpu,
                                    .timing_cache = request->timing_cache,
                                    .no_timing = request->no_timing,
                                    .direct = request->direct,
-                                   .key = run->key};
+                                   .key = run->key,
+                                   .judge = judge_engine,
+                                   .judge_ctx = &m};
     if (model && request->h == 0) {
         m.how.h = model->meta.input_h;
         m.how.w = model->meta.input_w;
@@ -431,9 +455,11 @@ int export_engine(struct run *run, const struct model *model, const struct engin
     m.how.precision = strcmp(request->data_type, "int8") == 0   ? BUILD_INT8
                       : strcmp(request->data_type, "fp16") == 0 ? BUILD_BF16
                                                                 : BUILD_FP32;
-    int err = build(&m);
-    if (err == 0 && request->path)
-        err = report(&m);
+    const int err = build(&m);
+    if (report->evaluated) {
+        run_add_kpi(run, "AP_fp32", report->ap_float);
+        run_add_kpi(run, "AP_engine", report->ap_result);
+    }
     making_free(&m);
     return err;
 }

@@ -2,6 +2,8 @@
 #ifndef CLI_EXPORT_ENGINE_H
 #define CLI_EXPORT_ENGINE_H
 
+#include "cli/export_accuracy.h"
+#include "cli/export_report.h"
 #include "cli/verb.h"
 #include "nn/model.h"
 #include "onnx/export.h"
@@ -20,17 +22,17 @@ struct engine_request {
     const char *algorithm; /* "entropy", "max", "percentile", "mse" */
     double percentile;
     int64_t pictures, seed;
-    const char *eval_dataset, *eval_annotations, *eval_images; /* the first, or the two others */
-    int64_t eval_max_images;
-    double min_snr;  /* of the outputs, dB; 0: whatever it is */
-    double max_drop; /* points of AP; negative: whatever it is */
+    struct labelled labelled; /* what the AP is measured on; may be nothing */
+    double min_snr;           /* of the outputs, dB; 0: whatever it is */
+    double max_drop;          /* points of AP; negative: whatever it is */
 };
 
 /*
- * Build the engine and tell what it is like; without one, calibrate for int8 and write the table
- * and the ONNX file. `model` is NULL for a rebuild. BPNET_EUSAGE when 8 bits cost more than
- * max_drop whatever is kept in floats: then nothing is written.
+ * Build the engine; without one, calibrate for int8 and write the table and the ONNX file. `report`
+ * gets what was found, also after BPNET_EGOAL: the AP falls by more than max_drop, whatever is kept
+ * in floats; then neither engine nor ONNX file is written. `model` is NULL for a rebuild.
  */
-int export_engine(struct run *run, const struct model *model, const struct engine_request *request);
+int export_engine(struct run *run, const struct model *model, const struct engine_request *request,
+                  struct export_report *report);
 
 #endif

@@ -1,5 +1,5 @@
 # The shipped network as files for other programs. Its size is its own business.
-blot() { sed -E -e 's/[0-9]+\.[0-9] MB/… MB/' -e 's/("bytes": ).*/\1…/' \
+blot() { sed -E -e 's/[0-9]+\.[0-9] MB/… MB/' -e 's/("bytes": ).*/\1…/' -e 's/("weights": ").*"/\1…"/' -e 's/^    [0-9]+(,?)$/    …\1/' \
     -e '/^[^ ]+ +-?[0-9.]+ +[0-9.]+$/d' -e 's/noise [-0-9.]+ dB, cosine [0-9.]+/noise … dB, cosine …/'; }
 model=fixture/../../models/bpnet-light.bpnet
 cp "$model" net.bpnet
