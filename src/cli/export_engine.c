@@ -286,7 +286,7 @@ static void tell_trial(void *ctx, const struct gate_trial *trial)
 {
     (void)ctx;
     log_info("%zu convolutions in floats: AP %.4f, %+.2f points", trial->n_kept, trial->score,
-             -trial->drop);
+             0 - trial->drop); /* not "-0.00" */
 }
 
 /* Takes note of what the result scores; BPNET_EGOAL when that is too little. */

@@ -40,6 +40,8 @@ run export -m net.bpnet --engine_file halves.engine --data_type fp16 $large --ma
 sed '2,$s/: .*/: 3a000000/' cal.bin > narrow.bin
 run export -m net.bpnet --engine_file narrow.engine --data_type int8 --cal_cache_file narrow.bin \
     -d 128,160,3 --threads 1 --no_timing --quiet | blot
+run export -m net.bpnet --engine_file kept.engine --data_type int8 --cal_cache_file narrow.bin $large --min_snr 0 \
+    --max-drop 5 | blot | sed -E 's/ [0-9]+ (convolutions|steps)/ … \1/'
 run export --rebuild -m narrow.engine --engine_file x.engine $large --max-drop 5 | blot
 stdout=missed run export --rebuild -m narrow.engine --engine_file x.engine $large --max-drop 5 --json | blot
 grep -E '"(files|ap_float|ap_engine)"' missed | sed 's/0\.[0-9]*/…/'
