@@ -72,7 +72,7 @@ static int play_engine(struct contender *c, const char *path)
 {
     int64_t macs = 0;
     int err;
-    if ((err = engine_open(&c->engine, path, NULL, cpu_level_detect())) < 0 ||
+    if ((err = engine_open(&c->engine, path, NULL, cpu_level_detect(), c->workers)) < 0 ||
         (err = engine_context_open(&c->context, c->engine, c->workers)) < 0)
         return err;
     const struct engine_info *info = engine_info(c->engine);

@@ -105,7 +105,7 @@ static int open_engine(struct contest *c, int k, enum build_precision precision,
                                       .feed_ctx = &noise,
                                       .algorithm = CALIBRATE_MAX};
     int err = engine_build(path, c->models[k], &how, NULL);
-    if (err == BPNET_OK && (err = engine_open(&c->engines[k], path, NULL, level)) == BPNET_OK)
+    if (err == BPNET_OK && (err = engine_open(&c->engines[k], path, NULL, level, NULL)) == BPNET_OK)
         err = engine_context_open(&c->contexts[k], c->engines[k], c->workers);
     unlink(path);
     c->best[k] = 1e9;

@@ -1,5 +1,7 @@
-/* XXH3, compiled in: the only file that sees xxhash. */
+/* XXH3, compiled in: the only file that sees xxhash; long inputs go to xxh3.c. */
 #include "base/hash.h"
+
+#include "base/xxh3.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,9 +9,21 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-uint64_t hash64(const void *bytes, size_t n)
+uint64_t hash64_plain(const void *bytes, size_t n)
 {
     return XXH3_64bits(bytes, n);
+}
+
+uint64_t hash64_by(struct workers *workers, const void *bytes, size_t n)
+{
+    const bool shared = workers && workers_count(workers) > 1;
+    return n >= XXH3_LONG && (shared || xxh3_is_wide()) ? xxh3_long(bytes, n, workers)
+                                                        : hash64_plain(bytes, n);
+}
+
+uint64_t hash64(const void *bytes, size_t n)
+{
+    return hash64_by(NULL, bytes, n);
 }
 
 struct hash *hash_open(void)

@@ -2,10 +2,18 @@
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
 
+#include "base/workers.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 uint64_t hash64(const void *bytes, size_t n);
+
+/* The same, with a team (NULL: this thread alone) that has nothing else to do. */
+uint64_t hash64_by(struct workers *workers, const void *bytes, size_t n);
+
+/* The same by xxhash alone; for comparing. */
+uint64_t hash64_plain(const void *bytes, size_t n);
 
 enum { HASH_HEX_SIZE = 33 };
 

@@ -46,7 +46,7 @@ static int open_model(struct network *n, const struct run *run)
 /* Without a spec an engine's own size is the one to use; with one, the predictor warns. */
 static int open_engine(struct network *n, const struct run *run, bool has_spec)
 {
-    int err = engine_open(&n->engine, n->model_path, run->key, run->cpu);
+    int err = engine_open(&n->engine, n->model_path, run->key, run->cpu, n->workers);
     if (err < 0)
         return err;
     const struct engine_info *info = engine_info(n->engine);

@@ -18,7 +18,7 @@ static const char *const type_names[MAP_TYPES] = {"fp32", "bf16", "int8"};
 
 static int open_engine(struct runnable *r, const struct run *run, int h, int w)
 {
-    const int err = engine_open(&r->engine, r->path, run->key, run->cpu);
+    const int err = engine_open(&r->engine, r->path, run->key, run->cpu, NULL);
     if (err < 0)
         return err;
     const struct engine_info *info = engine_info(r->engine);

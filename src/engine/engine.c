@@ -209,12 +209,19 @@ fail:
     return err;
 }
 
-int engine_open(struct engine **out, const char *path, struct seal_key *key, enum cpu_level level)
+int engine_open(struct engine **out, const char *path, struct seal_key *key, enum cpu_level level,
+                struct workers *workers)
 {
     struct container file;
     *out = NULL;
-    const int err = container_open(&file, path, "engine", key);
-    return err < 0 ? err : open_file(out, &file, path, level);
+    int err = container_open(&file, path, "engine", key);
+    if (err < 0)
+        return err;
+    file.workers = workers;
+    err = open_file(out, &file, path, level);
+    if (*out)
+        (*out)->file.workers = NULL; /* they are not ours to keep */
+    return err;
 }
 
 int engine_open_memory(struct engine **out, const uint8_t *bytes, size_t size, const char *name,

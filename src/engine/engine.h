@@ -38,9 +38,10 @@ struct engine_info {
 
 /*
  * `level`: the best this process may use. BPNET_EUNSUPPORTED when the engine needs more. `key`:
- * for a sealed file, or NULL.
+ * for a sealed file, or NULL. `workers` (NULL: this thread alone) verify the file meanwhile.
  */
-int engine_open(struct engine **out, const char *path, struct seal_key *key, enum cpu_level level);
+int engine_open(struct engine **out, const char *path, struct seal_key *key, enum cpu_level level,
+                struct workers *workers);
 /* The same over bytes, which must outlive the engine and be 64-byte aligned. */
 int engine_open_memory(struct engine **out, const uint8_t *bytes, size_t size, const char *name,
                        enum cpu_level level);

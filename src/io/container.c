@@ -186,7 +186,7 @@ int container_section(struct container *c, const char *name, const uint8_t **byt
         return error_set(BPNET_EFORMAT, "%s: has no section '%s'", c->path, name);
     const uint8_t *start = c->file.bytes + load64(entry + 24);
     const size_t length = (size_t)load64(entry + 32);
-    if (hash64(start, length) != load64(entry + 40))
+    if (hash64_by(c->workers, start, length) != load64(entry + 40))
         return error_set(BPNET_EFORMAT, "%s: damaged: the checksum of section '%s' does not match",
                          c->path, name);
     *bytes = start;

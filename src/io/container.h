@@ -23,6 +23,7 @@
 #ifndef IO_CONTAINER_H
 #define IO_CONTAINER_H
 
+#include "base/workers.h"
 #include "io/file.h"
 #include "io/seal.h"
 
@@ -34,7 +35,8 @@ struct container {
     char *path; /* for messages */
     char kind[33];
     uint32_t n_sections;
-    bool borrowed; /* the bytes belong to the caller */
+    bool borrowed;           /* the bytes belong to the caller */
+    struct workers *workers; /* who verifies sections; NULL, as opened: the caller's thread */
 };
 
 /*

@@ -101,8 +101,14 @@ static int choose_level(enum cpu_level *out, const bpnet_options *options)
     return options && options->cpu ? cpu_level_parse(out, options->cpu) : BPNET_OK;
 }
 
-/* Takes over `shared`, in failure too. */
-static int open_handle(bpnet **out, struct shared *shared, const bpnet_options *options)
+static int open_team(struct workers **out, const bpnet_options *options)
+{
+    return workers_open(out, options ? options->threads : 0);
+}
+
+/* Takes over `shared` and the team, in failure too. */
+static int open_handle(bpnet **out, struct shared *shared, struct workers *team,
+                       const bpnet_options *options)
 {
     static const bpnet_options defaults;
     const struct engine_info *info = engine_info(shared->engine);
@@ -110,14 +116,15 @@ static int open_handle(bpnet **out, struct shared *shared, const bpnet_options *
     int err;
     struct bpnet *net = calloc(1, sizeof(*net));
     if (!net) {
+        workers_close(team);
         release(shared);
         return error_set(BPNET_ENOMEM, "no memory for a handle");
     }
     net->shared = shared;
+    net->workers = team;
     struct predict_options how;
     struct net network;
     if ((err = make_options(&how, info, o)) < 0 ||
-        (err = workers_open(&net->workers, o->threads)) < 0 ||
         (err = engine_context_open(&net->context, shared->engine, net->workers)) < 0)
         goto fail;
     engine_as_net(net->context, &network);
@@ -140,23 +147,26 @@ fail:
     return err;
 }
 
-/* Takes over the engine, in failure too. */
-static int open_first(bpnet **out, struct engine *engine, const bpnet_options *options)
+/* Takes over the engine and the team, in failure too. */
+static int open_first(bpnet **out, struct engine *engine, struct workers *team,
+                      const bpnet_options *options)
 {
     if (engine_info(engine)->heat_output < 0) {
+        workers_close(team);
         engine_close(engine);
         return error_set(BPNET_EUNSUPPORTED, "an engine without heatmaps and part affinity "
                                              "fields; there are no people to decode");
     }
     struct shared *shared = calloc(1, sizeof(*shared));
     if (!shared) {
+        workers_close(team);
         engine_close(engine);
         return error_set(BPNET_ENOMEM, "no memory for a handle");
     }
     atomic_init(&shared->owners, 1);
     shared->engine = engine;
     describe(shared);
-    return open_handle(out, shared, options);
+    return open_handle(out, shared, team, options);
 }
 
 int bpnet_open(bpnet **out, const char *path, const bpnet_options *options)
@@ -164,11 +174,15 @@ int bpnet_open(bpnet **out, const char *path, const bpnet_options *options)
     *out = NULL;
     enum cpu_level level;
     struct engine *engine;
+    struct workers *team;
     int err;
-    if ((err = choose_level(&level, options)) < 0 ||
-        (err = engine_open(&engine, path, NULL, level)) < 0)
+    if ((err = choose_level(&level, options)) < 0 || (err = open_team(&team, options)) < 0)
         return err;
-    return open_first(out, engine, options);
+    if ((err = engine_open(&engine, path, NULL, level, team)) < 0) {
+        workers_close(team);
+        return err;
+    }
+    return open_first(out, engine, team, options);
 }
 
 int bpnet_open_memory(bpnet **out, const void *bytes, size_t size, const bpnet_options *options)
@@ -176,20 +190,29 @@ int bpnet_open_memory(bpnet **out, const void *bytes, size_t size, const bpnet_o
     *out = NULL;
     enum cpu_level level;
     struct engine *engine;
+    struct workers *team;
     int err;
     if ((uintptr_t)bytes % 64 != 0)
         return error_set(BPNET_EUSAGE, "an engine in memory must be aligned to 64 bytes");
     if ((err = choose_level(&level, options)) < 0 ||
         (err = engine_open_memory(&engine, bytes, size, "engine in memory", level)) < 0)
         return err;
-    return open_first(out, engine, options);
+    if ((err = open_team(&team, options)) < 0) {
+        engine_close(engine);
+        return err;
+    }
+    return open_first(out, engine, team, options);
 }
 
 int bpnet_open_another(bpnet **out, bpnet *net, const bpnet_options *options)
 {
+    struct workers *team;
     *out = NULL;
+    const int err = open_team(&team, options);
+    if (err < 0)
+        return err;
     atomic_fetch_add(&net->shared->owners, 1);
-    return open_handle(out, net->shared, options);
+    return open_handle(out, net->shared, team, options);
 }
 
 void bpnet_close(bpnet *net)

@@ -89,7 +89,7 @@ static float *outputs_of(const char *path, size_t *n)
 {
     struct machine m = {0};
     uint8_t *pixels = random_pixels(H, W, 2);
-    if (engine_open(&m.engine, path, NULL, cpu_level_detect()) < 0)
+    if (engine_open(&m.engine, path, NULL, cpu_level_detect(), NULL) < 0)
         fail_msg("%s", error_message());
     assert_int_equal(engine_context_open(&m.context, m.engine, NULL), 0);
     float *all = machine_run(&m, pixels, n);
@@ -166,7 +166,7 @@ static void test_rebuild_floats(void **state)
     options.n_keep_float = 0;
     assert_int_equal(engine_rebuild(again, first, &options), 0);
     assert_same_files(first, again);
-    assert_int_equal(engine_open(&engine, again, NULL, cpu_level_detect()), 0);
+    assert_int_equal(engine_open(&engine, again, NULL, cpu_level_detect(), NULL), 0);
     for (int i = 0; i < engine_info(engine)->n_steps; i++) {
         const struct engine_step_info step = engine_step(engine, i);
         n_floats += strcmp(step.kind, "conv") == 0 && step.in == MAP_F32;
@@ -200,7 +200,7 @@ static void test_report(void **state)
     const char *path = scratch_path("timed.engine");
     assert_int_equal(engine_build(path, f->model, &options, NULL), 0);
     assert_true(file_exists(options.timing_cache));
-    assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect()), 0);
+    assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect(), NULL), 0);
     const char *report = engine_info(e)->report;
     assert_int_equal(json_parse(&json, report, strlen(report), "report"), 0);
     assert_string_equal(json_as_string(json_get(json, "precision")), "int8");
@@ -225,7 +225,7 @@ static void test_keep_float(void **state)
     /* the first convolution and one in the middle, by the names that an engine tells */
     char first[GRAPH_NAME_SIZE] = "", middle[GRAPH_NAME_SIZE] = "";
     build(f, path, BUILD_INT8);
-    assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect()), 0);
+    assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect(), NULL), 0);
     for (int i = 0; i < engine_info(e)->n_steps; i++) {
         const struct engine_step_info step = engine_step(e, i);
         if (step.macs > 0 && !*first)
@@ -239,7 +239,7 @@ static void test_keep_float(void **state)
     options.n_keep_float = 2;
     if (engine_build(path, f->model, &options, NULL) < 0)
         fail_msg("%s", error_message());
-    assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect()), 0);
+    assert_int_equal(engine_open(&e, path, NULL, cpu_level_detect(), NULL), 0);
     int n_float = 0;
     for (int i = 0; i < engine_info(e)->n_steps; i++)
         n_float += engine_step(e, i).macs > 0 && engine_step(e, i).in == MAP_F32;
@@ -298,7 +298,7 @@ static void test_judge(void **state)
     v.code = BPNET_OK;
     assert_int_equal(engine_build(path, f->model, &options, NULL), 0);
     assert_true(v.model == f->model);
-    assert_int_equal(engine_open(&engine, path, NULL, cpu_level_detect()), 0);
+    assert_int_equal(engine_open(&engine, path, NULL, cpu_level_detect(), NULL), 0);
     assert_int_equal(engine_info(engine)->n_steps, v.n_steps);
     engine_close(engine);
 

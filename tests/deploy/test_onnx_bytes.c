@@ -70,7 +70,7 @@ static float *by_engine(const struct model *m, enum build_precision precision, s
     struct machine machine = {0};
     uint8_t *pixels = random_pixels(H, W, 99);
     if (engine_build("test_onnx_bytes.engine", m, &how, NULL) < 0 ||
-        engine_open(&machine.engine, "test_onnx_bytes.engine", NULL, how.level) < 0 ||
+        engine_open(&machine.engine, "test_onnx_bytes.engine", NULL, how.level, NULL) < 0 ||
         engine_context_open(&machine.context, machine.engine, NULL) < 0)
         fail_msg("%s", error_message());
     remove("test_onnx_bytes.engine");

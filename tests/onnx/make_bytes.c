@@ -60,7 +60,7 @@ static void add_sample(const char *folder, const char *name, struct model *m, FI
         die(name);
     left = 3;
     if (engine_build(other, m, &build, NULL) < 0 ||
-        engine_open(&engine, other, NULL, build.level) < 0 ||
+        engine_open(&engine, other, NULL, build.level, NULL) < 0 ||
         engine_context_open(&context, engine, NULL) < 0)
         die(name);
     uint8_t *pixels = random_pixels(H, W, 99);
