@@ -3,6 +3,7 @@
  * right checksums. What is refused says so, what is accepted runs (a sanitizer watches); and a run
  * allocates nothing (the linker's --wrap counts).
  */
+#include "counted_allocations.h"
 #include "deploy/engines.h"
 #include "deploy/quantize.h"
 #include "engine/plan.h"
@@ -11,53 +12,8 @@
 #include "nn/networks.h"
 
 #include <limits.h>
-#include <stdatomic.h>
 
 enum { H = 24, W = 32, MUTANTS = 4000 };
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__real_mmap(void *at, size_t size, int how, int flags, int file, long offset);
-
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_mmap(void *at, size_t size, int how, int flags, int file, long offset);
-
-static atomic_int n_allocations;
-
-void *__wrap_malloc(size_t size)
-{
-    n_allocations++;
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    n_allocations++;
-    return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    n_allocations++;
-    return __real_realloc(old, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    n_allocations++;
-    return __real_aligned_alloc(alignment, size);
-}
-
-void *__wrap_mmap(void *at, size_t size, int how, int flags, int file, long offset)
-{
-    n_allocations++;
-    return __real_mmap(at, size, how, flags, file, offset);
-}
 
 /* ---- an engine with a step of every kind -------------------------------------------------- */
 

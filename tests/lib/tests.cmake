@@ -1,4 +1,7 @@
 target_link_libraries(test_bpnet PRIVATE bpnet_deploy)
+target_link_libraries(test_bpnet_memory PRIVATE bpnet_deploy)
+target_link_options(test_bpnet_memory PRIVATE
+  -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc,--wrap=mmap)
 # What the libraries show and need, and the example against the shared one.
 if(NOT BPNET_SANITIZE)
   add_executable(infer ${PROJECT_SOURCE_DIR}/examples/infer.c)
