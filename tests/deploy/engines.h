@@ -64,6 +64,34 @@ static inline float *machine_run(struct machine *m, const uint8_t *pixels, size_
     return all;
 }
 
+/* 1 when both are all zero. */
+static inline double cosine(const float *x, const float *y, size_t n)
+{
+    double xx = 0, yy = 0, xy = 0;
+    for (size_t i = 0; i < n; i++) {
+        xx += (double)x[i] * (double)x[i];
+        yy += (double)y[i] * (double)y[i];
+        xy += (double)x[i] * (double)y[i];
+    }
+    return xx > 0 || yy > 0 ? xy / sqrt(xx * yy) : 1;
+}
+
+/* The least of the outputs' own cosines, of two results as machine_run() gives them. */
+static inline double machine_cosine(const struct machine *m, const float *x, const float *y)
+{
+    double least = 1;
+    for (int k = 0; k < engine_info(m->engine)->n_outputs; k++) {
+        const struct map_view v = engine_output(m->context, k);
+        const size_t n = (size_t)v.h * (size_t)v.w * (size_t)v.channels;
+        const double c = cosine(x, y, n);
+        if (!(c >= least)) /* a NaN, too */
+            least = c;
+        x += n;
+        y += n;
+    }
+    return least;
+}
+
 static inline uint8_t *random_pixels(int h, int w, uint64_t seed)
 {
     struct rng rng = rng_stream(seed, 7, 0);

@@ -131,7 +131,7 @@ static void test_quality(void **state)
         n_outputs += bytes.items[i].output;
     }
     assert_int_equal(n_outputs, 2);
-    assert_true(quality_output_snr(&bytes) > 15 && quality_output_cosine(&bytes) > 0.98);
+    assert_true(quality_output_snr(&bytes) > 15 && quality_output_cosine(&bytes) >= 0.99);
 
     struct str text = {0};
     struct json_writer w = {.text = &text, .indent = 0};

@@ -1,23 +1,12 @@
 /*
- * Engines of BF16 against the executor that training uses, at every level of this machine: the
- * outputs of the shipped kinds of networks keep their direction, whichever kernels are chosen.
+ * Engines of BF16 against the executor that training uses, at every level of this machine: every
+ * output of the shipped kinds of networks keeps its direction, whichever kernels are chosen.
  */
 #include "deploy/engines.h"
 #include "deploy/quantize.h"
 #include "nn/networks.h"
 
 static const double least_cosine = 0.999;
-
-static double cosine(const float *x, const float *y, size_t n)
-{
-    double xx = 0, yy = 0, xy = 0;
-    for (size_t i = 0; i < n; i++) {
-        xx += (double)x[i] * (double)x[i];
-        yy += (double)y[i] * (double)y[i];
-        xy += (double)x[i] * (double)y[i];
-    }
-    return xy / sqrt(xx * yy);
-}
 
 static struct model *build(struct model_spec spec)
 {
@@ -45,7 +34,7 @@ static void compare(struct model *m, int h, int w)
             machine_open(&machine, &net, (enum cpu_level)level, threads, level % 2 > 0);
             float *found = machine_run(&machine, pixels, &n);
             assert_int_equal(n, n_expected);
-            const double c = cosine(found, expected, n);
+            const double c = machine_cosine(&machine, found, expected);
             if (!(c >= least_cosine && c < 1.0 - 1e-9)) /* and it is BF16 */
                 fail_msg("cosine %.9f at %d x %d, level %d", c, h, w, level);
             free(found);
