@@ -9,6 +9,7 @@
 #include "cli/prune_report.h"
 #include "cli/prune_sweep.h"
 #include "io/file.h"
+#include "prune/stages.h"
 #include "prune/threshold.h"
 #include "train/taylor.h"
 
@@ -23,7 +24,8 @@ struct args {
     const char *model, *output;
     const char *normalizer, *criterion, *score;
     double threshold, target_macs, target_parameters;
-    bool by_macs, by_parameters; /* the targets were given */
+    bool by_threshold, by_macs, by_parameters; /* they were given */
+    int64_t stages;                            /* 0: all */
     int64_t granularity, min_filters;
     struct text_list excluded;
     const char *train_spec;
@@ -48,12 +50,16 @@ static const struct option options[] = {
     {"output_file", "o", OPTION_TEXT, AT(output), "FILE",
      .help = "the pruned model, under exactly this name"},
     {"pruning_threshold", "pth", OPTION_NUMBER, AT(threshold), "X",
-     .help = "filters scored above it stay", .preset = "0.1"},
+     .help = "filters scored above it stay", .preset = "0.1", .given = AT(by_threshold)},
     {"target-macs", NULL, OPTION_NUMBER, AT(target_macs), "SHARE",
      .help = "instead: the threshold that leaves this share of the MACs", .given = AT(by_macs)},
     {"target-params", NULL, OPTION_NUMBER, AT(target_parameters), "SHARE",
      .help = "instead: the one that leaves this share of the parameters",
      .given = AT(by_parameters)},
+    {"stages", NULL, OPTION_INTEGER, AT(stages), "N",
+     .help = "only the first N stages stay; alone, no filters go; targets are shares of the model "
+             "with all stages",
+     .low = 1, .high = GRAPH_MAX_OUTPUTS / 2},
     {"score", NULL, OPTION_TEXT, AT(score), "KIND",
      .help = "a filter's score: l2 or l1 of its kernel, bn: its batch norm's scale, taylor: what "
              "the loss would change by, from gradients (-e)",
@@ -178,15 +184,66 @@ static int check_args(const struct args *args)
     return check_output(args);
 }
 
+/* ---- what is pruned ------------------------------------------------------------------------ */
+
+struct subject {
+    struct model *whole;   /* as it was loaded */
+    struct model *shorter; /* of fewer stages; NULL: all stay */
+    struct taylor_scores given;
+    const double **scores;  /* the given ones by the shorter model's nodes */
+    struct prune_cost cost; /* of the whole */
+    struct pruner *pruner;
+};
+
+static const struct model *subject_model(const struct subject *s)
+{
+    return s->shorter ? s->shorter : s->whole;
+}
+
+static int drop_stages(struct subject *s, int stages)
+{
+    int *origin;
+    int err = stages_keep(&s->shorter, &origin, s->whole, stages);
+    if (err < 0)
+        return error_prefix(err, "prune: --stages");
+    const int n = s->shorter->graph.n_nodes;
+    s->scores = calloc((size_t)n, sizeof *s->scores);
+    if (!s->scores)
+        err = error_set(BPNET_ENOMEM, "no memory for scores of %d layers", n);
+    for (int i = 0; s->scores && s->given.of && i < n; i++)
+        s->scores[i] = s->given.of[origin[i]];
+    free(origin);
+    return err;
+}
+
+static void subject_close(struct subject *s)
+{
+    pruner_close(s->pruner);
+    free(s->scores);
+    taylor_scores_free(&s->given);
+    model_free(s->shorter);
+    model_free(s->whole);
+}
+
 /* ---- threshold ----------------------------------------------------------------------------- */
 
-static int choose_threshold(double *out, const struct pruner *p, const struct args *args)
+/* A share of the whole model; fewer stages may be less already. */
+static int threshold_for_share(double *out, const struct subject *s, enum prune_goal goal,
+                               double share)
+{
+    const struct prune_cost now = pruner_cost(s->pruner);
+    const double of_rest = share / prune_share(goal, &now, &s->cost);
+    *out = 0.0;
+    return of_rest < 1.0 ? threshold_for_goal(out, s->pruner, goal, of_rest) : BPNET_OK;
+}
+
+static int choose_threshold(double *out, const struct subject *s, const struct args *args)
 {
     if (args->by_macs)
-        return threshold_for_goal(out, p, GOAL_MACS, args->target_macs);
+        return threshold_for_share(out, s, GOAL_MACS, args->target_macs);
     if (args->by_parameters)
-        return threshold_for_goal(out, p, GOAL_PARAMETERS, args->target_parameters);
-    *out = args->threshold;
+        return threshold_for_share(out, s, GOAL_PARAMETERS, args->target_parameters);
+    *out = args->stages && !args->by_threshold ? 0.0 : args->threshold;
     return BPNET_OK;
 }
 
@@ -259,12 +316,12 @@ static void print_json(const struct args *args, const struct prune_plan *plan,
     printf("\n");
 }
 
-static int report(struct run *run, const struct args *args, const struct model *model,
-                  const struct pruner *p, const struct prune_plan *plan,
-                  const struct prune_options *how, const struct threshold_range *range)
+static int report(struct run *run, const struct args *args, const struct subject *s,
+                  const struct prune_plan *plan, const struct prune_options *how,
+                  const struct threshold_range *range)
 {
     struct prune_report table;
-    const int err = prune_report_make(&table, model, p, plan, how);
+    const int err = prune_report_make(&table, s->whole, subject_model(s), s->pruner, plan, how);
     if (err < 0)
         return err;
     if (run->common->json) {
@@ -293,59 +350,66 @@ static int save(const struct run *run, const struct args *args, const struct pru
 }
 
 /* At one threshold: the model, and what became of it. */
-static int prune_once(struct run *run, const struct args *args, const struct model *model,
-                      const struct pruner *p, const struct prune_options *how)
+static int prune_once(struct run *run, const struct args *args, const struct subject *s,
+                      const struct prune_options *how)
 {
     struct prune_plan plan = {0};
     struct threshold_range range;
     double threshold;
     int err;
-    if ((err = threshold_range_find(&range, p)) < 0 ||
-        (err = choose_threshold(&threshold, p, args)) < 0 ||
-        (err = pruner_plan(&plan, p, threshold)) < 0)
+    if ((err = threshold_range_find(&range, s->pruner)) < 0 ||
+        (err = choose_threshold(&threshold, s, args)) < 0 ||
+        (err = pruner_plan(&plan, s->pruner, threshold)) < 0)
         return err;
-    if (!args->by_macs && !args->by_parameters)
+    if (!args->by_macs && !args->by_parameters && !(args->stages && !args->by_threshold))
         warn_of_threshold(threshold, &range);
-    if ((err = save(run, args, p, &plan)) == 0)
-        err = report(run, args, model, p, &plan, how, &range);
+    if ((err = save(run, args, s->pruner, &plan)) == 0)
+        err = report(run, args, s, &plan, how, &range);
     prune_plan_close(&plan);
+    return err;
+}
+
+static int open_subject(struct subject *s, const struct run *run, const struct args *args)
+{
+    int err = load_model(&s->whole, run, args->model);
+    if (err == BPNET_OK && wants_taylor(args))
+        err = score_by_taylor(&s->given, run, args);
+    if (err == BPNET_OK && args->stages)
+        err = drop_stages(s, (int)args->stages);
     return err;
 }
 
 static int run_prune(struct run *run, const void *a)
 {
     const struct args *args = a;
-    struct model *model = NULL;
-    struct pruner *pruner = NULL;
-    struct taylor_scores given = {0};
+    struct subject subject = {0};
+    struct sweep_data data = args->data;
+    data.max_images = (size_t)args->max_images;
     int err = check_args(args);
-    if (err < 0 || (err = load_model(&model, run, args->model)) < 0 ||
-        (wants_taylor(args) && (err = score_by_taylor(&given, run, args)) < 0))
+    if (err < 0 || (err = open_subject(&subject, run, args)) < 0)
         goto done;
+    const struct model_meta *meta = &subject.whole->meta;
     const struct prune_options how = {
         .score = (enum filter_score)choice(scores, args->score),
-        .given = (const double *const *)given.of,
+        .given = subject.shorter ? subject.scores : (const double *const *)subject.given.of,
         .norm = (enum score_norm)choice(normalizers, args->normalizer),
         .join = (enum score_join)choice(criteria, args->criterion),
         .granularity = (int)args->granularity,
         .min_filters = (int)args->min_filters,
         .excluded = args->excluded.items,
         .n_excluded = args->excluded.n,
-        .input_h = model->meta.input_h,
-        .input_w = model->meta.input_w,
+        .input_h = meta->input_h,
+        .input_w = meta->input_w,
     };
-    struct sweep_data data = args->data;
-    data.max_images = (size_t)args->max_images;
-    if ((err = pruner_open(&pruner, model, &how)) < 0)
+    if ((err = prune_cost_of(&subject.cost, &subject.whole->graph, how.input_h, how.input_w)) < 0 ||
+        (err = pruner_open(&subject.pruner, subject_model(&subject), &how)) < 0)
         goto done;
     if (args->verbose)
-        prune_report_groups(&model->graph, pruner);
-    err = args->sweep ? prune_sweep(run, pruner, args->sweep, &data)
-                      : prune_once(run, args, model, pruner, &how);
+        prune_report_groups(&subject_model(&subject)->graph, subject.pruner);
+    err = args->sweep ? prune_sweep(run, subject.pruner, args->sweep, &data)
+                      : prune_once(run, args, &subject, &how);
 done:
-    pruner_close(pruner);
-    taylor_scores_free(&given);
-    model_free(model);
+    subject_close(&subject);
     return err;
 }
 

@@ -61,8 +61,23 @@ static void finish_row(struct prune_report *r, struct prune_row *row,
         r->filters[k] += row->filters[k];
 }
 
-int prune_report_make(struct prune_report *r, const struct model *m, const struct pruner *p,
-                      const struct prune_plan *plan, const struct prune_options *options)
+/* Layers of stages that are left away have no row, but they were there before. */
+static int count_whole(struct prune_report *r, const struct model *whole, const struct model *m)
+{
+    r->stages[0] = whole->meta.stages;
+    r->stages[1] = m->meta.stages;
+    if (whole == m)
+        return BPNET_OK;
+    r->filters[0] = 0;
+    for (int i = 0; i < whole->graph.n_nodes; i++)
+        if (node_is_scored(&whole->graph.nodes[i]))
+            r->filters[0] += whole->graph.nodes[i].channels;
+    return prune_cost_of(&r->before, &whole->graph, r->h, r->w);
+}
+
+int prune_report_make(struct prune_report *r, const struct model *whole, const struct model *m,
+                      const struct pruner *p, const struct prune_plan *plan,
+                      const struct prune_options *options)
 {
     const size_t n = (size_t)m->graph.n_nodes;
     const struct channel_groups *groups = pruner_groups(p);
@@ -84,6 +99,8 @@ int prune_report_make(struct prune_report *r, const struct model *m, const struc
         add_node(r, rows, i, &after, (const int64_t *[2]){macs, macs + n});
     for (int i = 0; err == 0 && i < r->n_rows; i++)
         finish_row(r, &r->rows[i], groups);
+    if (err == 0)
+        err = count_whole(r, whole, m);
     graph_free(&after);
     free(rows);
     free(macs);
@@ -139,6 +156,8 @@ void prune_report_print(const struct prune_report *r, bool totals_only)
             print_row(r->graph, &r->rows[i]);
         printf("\n");
     }
+    if (r->stages[0] != r->stages[1])
+        printf("%-11s %d -> %d\n", "stages", r->stages[0], r->stages[1]);
     printf("%-11s %d -> %d, %.2f %% remain\n", "filters", r->filters[0], r->filters[1],
            percent(r->filters[1], r->filters[0]));
     printf("%-11s %zu -> %zu, %.2f %% remain\n", "parameters", r->before.parameters,
@@ -205,5 +224,6 @@ void prune_report_write(struct json_writer *w, const struct prune_report *r)
     write_pair(w, "parameters", (int64_t)r->before.parameters, (int64_t)r->after.parameters);
     write_pair(w, "macs", r->before.macs, r->after.macs);
     write_pair(w, "filters", r->filters[0], r->filters[1]);
+    write_pair(w, "stages", r->stages[0], r->stages[1]);
     json_end_object(w);
 }

@@ -20,11 +20,15 @@ struct prune_report {
     struct prune_row *rows;
     int n_rows;
     int filters[2]; /* of all convolutions, before and after */
+    int stages[2];  /* before and after */
     struct prune_cost before, after;
 };
 
-int prune_report_make(struct prune_report *r, const struct model *m, const struct pruner *p,
-                      const struct prune_plan *plan, const struct prune_options *options);
+/* `whole` is the model with all its stages, `m` the one whose filters are pruned; often the same.
+ */
+int prune_report_make(struct prune_report *r, const struct model *whole, const struct model *m,
+                      const struct pruner *p, const struct prune_plan *plan,
+                      const struct prune_options *options);
 void prune_report_free(struct prune_report *r); /* a zeroed one is allowed */
 
 /* Layers (unless `totals_only`), then totals. */

@@ -144,9 +144,9 @@ static int score_all(struct pruner *p)
     return err;
 }
 
-static int measure(struct prune_cost *out, const struct graph *g, const struct prune_options *o)
+int prune_cost_of(struct prune_cost *out, const struct graph *g, int h, int w)
 {
-    out->macs = graph_macs(g, o->input_h, o->input_w, NULL);
+    out->macs = graph_macs(g, h, w, NULL);
     out->parameters = rebuild_parameters(g);
     return out->macs < 0 ? BPNET_EUSAGE : BPNET_OK;
 }
@@ -161,7 +161,7 @@ int pruner_open(struct pruner **out, const struct model *m, const struct prune_o
     p->options = *options;
     int err;
     if ((err = find_groups(p)) < 0 || (err = score_all(p)) < 0 ||
-        (err = measure(&p->cost, &m->graph, options)) < 0) {
+        (err = prune_cost_of(&p->cost, &m->graph, options->input_h, options->input_w)) < 0) {
         pruner_close(p);
         return err;
     }
@@ -272,7 +272,7 @@ static int make_plan(struct prune_plan *plan, const struct pruner *p, double thr
     for (int i = 0; i < g->n_nodes; i++)
         keep_node(plan, p, i);
     if ((err = rebuild_graph(&smaller, g, plan->count)) == BPNET_OK)
-        err = measure(&plan->cost, &smaller, &p->options);
+        err = prune_cost_of(&plan->cost, &smaller, p->options.input_h, p->options.input_w);
 done:
     graph_free(&smaller);
     if (err < 0)

@@ -29,6 +29,9 @@ struct prune_cost {
     size_t parameters; /* running statistics included (spec 8.4) */
 };
 
+/* Of a graph for one picture of h x w. BPNET_EUSAGE when that size does not fit. */
+int prune_cost_of(struct prune_cost *out, const struct graph *g, int h, int w);
+
 /* What stays at some threshold. */
 struct prune_plan {
     int n_nodes;

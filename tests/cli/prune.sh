@@ -25,6 +25,15 @@ ls little.bpnet
 run prune -m $model --dry-run -nf 8 --target-macs 0.5 --json |
     sed -n -e '/"total"/,$p' -e '/"name": "heatmap_out"/,/}/p'
 
+echo "# fewer stages"
+run prune -m $model -o short.bpnet --stages 1 --summary
+run prune -m $model -o shorter.bpnet --stages 1 --target-macs 0.3 -nf 8 --json | sed -n '/"total"/,$p'
+run prune -m $model -o enough.bpnet --stages 1 --target-macs 0.95 --summary
+run prune -m $model -o none.bpnet --stages 3
+run prune -m $model -o none.bpnet --stages 0
+train -e train.yaml -r short --set pretrained_weights=shorter.bpnet --set load_graph=true --set model.stages=1
+run inspect short/bpnet_model.bpnet --summary | grep ^parameters
+
 echo "# gradients"
 run prune -m $model -o t.bpnet --score taylor
 run prune -m $model -o t.bpnet --score taylor -e train.yaml --batches 2 --target-macs 0.7 -nf 8 \
