@@ -16,8 +16,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct args {
     struct common_args common;
@@ -111,12 +109,6 @@ static bool wants_taylor(const struct args *args)
 
 /* ---- before anything is done --------------------------------------------------------------- */
 
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static int check_output(const struct args *args)
 {
     if (args->sweep)
@@ -127,19 +119,10 @@ static int check_output(const struct args *args)
         return args->common.dry_run
                    ? BPNET_OK
                    : error_set(BPNET_EUSAGE, "prune: name the pruned model with -o FILE");
-    if (same_file(args->model, args->output))
+    if (file_same(args->model, args->output))
         return error_set(BPNET_EUSAGE, "prune: the output is the model itself, %s; name another",
                          args->output);
-    if (folder_exists(args->output))
-        return error_set(BPNET_ECREATE, "%s: is a folder", args->output);
-    char *folder = path_folder(args->output);
-    if (!folder)
-        return BPNET_ENOMEM;
-    const int err = args->common.dry_run || access(folder, W_OK) == 0
-                        ? BPNET_OK
-                        : error_set_errno(BPNET_ECREATE, "%s: cannot create", args->output);
-    free(folder);
-    return err;
+    return args->common.dry_run ? BPNET_OK : file_check_output(args->output);
 }
 
 static bool is_share(double x)
@@ -268,7 +251,7 @@ static void watch(void *ctx, int done, int total)
 }
 
 static int score_by_taylor(struct taylor_scores *out, const struct run *run,
-                           const struct args *args)
+                           const struct args *args, int stages)
 {
     const struct spec_overrides overrides = {run->common->set.items, run->common->set.n};
     struct experiment_spec *spec = NULL;
@@ -277,6 +260,7 @@ static int score_by_taylor(struct taylor_scores *out, const struct run *run,
     if (err < 0)
         return err;
     const struct taylor_options how = {.model = args->model,
+                                       .stages = stages,
                                        .batches = (int)args->batches,
                                        .threads = (unsigned)run->common->threads,
                                        .cpu = run->cpu,
@@ -373,7 +357,7 @@ static int open_subject(struct subject *s, const struct run *run, const struct a
 {
     int err = load_model(&s->whole, run, args->model);
     if (err == BPNET_OK && wants_taylor(args))
-        err = score_by_taylor(&s->given, run, args);
+        err = score_by_taylor(&s->given, run, args, s->whole->meta.stages);
     if (err == BPNET_OK && args->stages)
         err = drop_stages(s, (int)args->stages);
     return err;

@@ -104,6 +104,8 @@ int taylor_score(struct taylor_scores *out, const struct experiment_spec *spec,
     own.is_finetune = false;
     own.validation_every_n_epoch = 0;
     own.teacher.model_path = NULL;
+    if (options->stages > 0)
+        own.model.stages = options->stages;
     own.ema_decay = 0.0;
     struct trainer_options how;
     trainer_options_default(&how);

@@ -20,6 +20,7 @@ struct seal_key;
 
 struct taylor_options {
     const char *model; /* whose filters are scored; the spec's pretrained_weights do not matter */
+    int stages;        /* that it has, whatever the spec says; 0: as the spec says */
     int batches;       /* of the spec's training records and size, augmented as in training */
     unsigned threads;  /* 0: one per core this process may use */
     enum cpu_level cpu;

@@ -31,6 +31,8 @@ run prune -m $model -o shorter.bpnet --stages 1 --target-macs 0.3 -nf 8 --json |
 run prune -m $model -o enough.bpnet --stages 1 --target-macs 0.95 --summary
 run prune -m $model -o none.bpnet --stages 3
 run prune -m $model -o none.bpnet --stages 0
+run prune -m shorter.bpnet -o shortest.bpnet --score taylor -e train.yaml --batches 1 --target-macs 0.8 -nf 4 \
+    -pg 4 --summary --quiet --set dataloader.batch_size=2 | sed 's/[0-9][0-9.]*/N/g'
 train -e train.yaml -r short --set pretrained_weights=shorter.bpnet --set load_graph=true --set model.stages=1
 run inspect short/bpnet_model.bpnet --summary | grep ^parameters
 
