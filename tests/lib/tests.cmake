@@ -11,8 +11,10 @@ if(NOT BPNET_SANITIZE)
   add_test(NAME lib.example COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/lib/example
            $<TARGET_FILE:bpnet> $<TARGET_FILE:infer> ${PROJECT_SOURCE_DIR})
   set_tests_properties(lib.symbols lib.example PROPERTIES LABELS lib TIMEOUT 120)
-  # What a person gets: the installed program and library.
+  # What a person gets: the installed program and library, and the runtime built on its own.
   add_test(NAME lib.install COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/lib/install
            ${CMAKE_COMMAND} ${PROJECT_BINARY_DIR} ${PROJECT_SOURCE_DIR} ${CMAKE_C_COMPILER})
-  set_tests_properties(lib.install PROPERTIES LABELS lib TIMEOUT 120)
+  add_test(NAME lib.runtime COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/lib/runtime
+           ${CMAKE_COMMAND} ${PROJECT_SOURCE_DIR} ${CMAKE_C_COMPILER})
+  set_tests_properties(lib.install lib.runtime PROPERTIES LABELS lib TIMEOUT 900)
 endif()
