@@ -119,28 +119,15 @@ static char *own_views(const struct session *s)
     return path_join(s->folder, "teacher.views");
 }
 
-static int load_teacher(struct session *s, const char *views)
-{
-    const struct teacher_options options = {.kernels = s->is_mixed ? &s->mixed : &s->kernels,
-                                            .workers = s->workers,
-                                            .key = s->options->key,
-                                            .level = used_level(s),
-                                            .views_path = s->options->dry_run ? NULL : views};
-    return teacher_open(&s->teacher, s->spec, &options);
-}
-
 /* Another teacher would teach otherwise from here on. */
 static int open_teacher(struct session *s)
 {
     struct train_state *state = &s->start.state;
     const char *path = s->spec->teacher.model_path;
-    char *own = path ? own_views(s) : NULL;
-    int err = BPNET_OK;
-    if (path && !own)
-        err = error_set(BPNET_ENOMEM, "no memory for a path");
-    else if (path)
-        err = load_teacher(s, s->spec->teacher.views_path ? s->spec->teacher.views_path : own);
-    free(own);
+    const struct teacher_options options = {.kernels = s->is_mixed ? &s->mixed : &s->kernels,
+                                            .workers = s->workers,
+                                            .key = s->options->key};
+    const int err = path ? teacher_open(&s->teacher, s->spec, &options) : BPNET_OK;
     if (err < 0)
         return err;
     const char *found = path ? teacher_fingerprint(s->teacher) : "";
@@ -191,6 +178,17 @@ static int open_validation(struct session *s)
     return validation_open(&s->validation, &options);
 }
 
+static int keep_views(const struct session *s)
+{
+    char *own = own_views(s);
+    if (!own)
+        return error_set(BPNET_ENOMEM, "no memory for a path");
+    const char *named = s->spec->teacher.views_path;
+    const int err = teacher_keep_views(s->teacher, named ? named : own, used_level(s));
+    free(own);
+    return err;
+}
+
 /* Only now is anything in the folder touched. */
 static int open_outputs(struct session *s)
 {
@@ -200,7 +198,8 @@ static int open_outputs(struct session *s)
         return BPNET_OK;
     if (s->options->fresh && (err = checkpoint_clear(s->folder)) < 0)
         return err;
-    if ((err = checkpoint_sweep(s->folder)) < 0 || (err = write_spec(s)) < 0)
+    if ((err = checkpoint_sweep(s->folder)) < 0 || (err = write_spec(s)) < 0 ||
+        (s->teacher && (err = keep_views(s)) < 0))
         return err;
     return journal_open(&s->journal, s->folder, s->n_maps, state->step - state->row.n);
 }

@@ -206,16 +206,16 @@ static int name_answers(char key[HASH_HEX_SIZE], const struct teacher *t, enum c
     return BPNET_OK;
 }
 
-static int open_views(struct teacher *t, const struct teacher_options *o)
+int teacher_keep_views(struct teacher *t, const char *path, enum cpu_level level)
 {
     char key[HASH_HEX_SIZE];
-    if (t->data->augmentation.views == 0 || !o->views_path)
+    if (t->data->augmentation.views == 0)
         return BPNET_OK;
     t->pictures = calloc((size_t)t->data->batch_size, sizeof *t->pictures);
     if (!t->pictures)
         return error_set(BPNET_ENOMEM, "no memory for the hashes of a batch");
-    const int err = name_answers(key, t, o->level);
-    return err < 0 ? err : view_cache_open(&t->views, o->views_path, key, t->n_heat, t->n_paf);
+    const int err = name_answers(key, t, level);
+    return err < 0 ? err : view_cache_open(&t->views, path, key, t->n_heat, t->n_paf);
 }
 
 static void tell(const struct teacher *t, const char *path)
@@ -238,8 +238,7 @@ int teacher_open(struct teacher **out, const struct experiment_spec *spec,
     int err;
     if ((err = check_background(spec)) < 0 || (err = load(t, spec, options->key)) < 0 ||
         (err = open_network(t, spec, options->kernels)) < 0 || (err = set_taps(t)) < 0 ||
-        (err = alloc_maps(t)) < 0 || (err = alloc_targets(t)) < 0 ||
-        (err = open_views(t, options)) < 0) {
+        (err = alloc_maps(t)) < 0 || (err = alloc_targets(t)) < 0) {
         teacher_close(t);
         return err;
     }

@@ -19,14 +19,18 @@ struct teacher_options {
     const struct kernels *kernels; /* borrowed */
     struct workers *workers;       /* borrowed */
     struct seal_key *key;          /* of a sealed file; NULL: none */
-    enum cpu_level level;          /* that the kernels are of, mixed precision counted */
-    const char *views_path;        /* a file for what it said of views; NULL: nothing is kept */
 };
 
 /* The spec, which names the teacher, is borrowed. */
 int teacher_open(struct teacher **out, const struct experiment_spec *spec,
                  const struct teacher_options *options);
 void teacher_close(struct teacher *t); /* NULL is allowed */
+
+/*
+ * From here on what it says of views is kept in this file, if the spec has views. The level is that
+ * of its kernels, mixed precision counted. Once, before the first teacher_run().
+ */
+int teacher_keep_views(struct teacher *t, const char *path, enum cpu_level level);
 
 /* A fingerprint of graph, metadata and weights, 32 hex digits. */
 const char *teacher_fingerprint(const struct teacher *t);

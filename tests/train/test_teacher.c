@@ -4,6 +4,7 @@
 #include "training.h"
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "data/sample.h"
@@ -380,6 +381,44 @@ static void test_view_cache(void **state)
     free(path);
 }
 
+static uint64_t hash_of(const char *path)
+{
+    struct file_view view;
+    must(file_view_open(&view, path, SIZE_MAX));
+    const uint64_t hash = hash64(view.bytes, view.size);
+    file_view_close(&view);
+    return hash;
+}
+
+/* A run that is not begun drops nothing. */
+static void test_a_refused_teacher_drops_no_views(void **state)
+{
+    const struct fixture *f = *state;
+    struct training t = f->t;
+    struct stop_at stop = {2};
+    char *path = training_path(&f->t, "stranger.bpnet"),
+         *kept = in_folder(&t, "kept", "teacher.views");
+    struct str override = {0};
+    struct model *model;
+    must(model_load(&model, f->path, NULL));
+    model->params.value[0] += 1.0F;
+    must(model_save(model, path, NULL));
+    model_free(model);
+    str_printf(&override, "teacher.model_path=%s", path);
+    set(&t, "dataloader.augmentation_config.views=1");
+    set(&t, f->override);
+    t.options.progress = training_stop_at;
+    t.options.ctx = &stop;
+    assert_int_equal(training_run(NULL, &t, "kept"), BPNET_ESTOPPED);
+    const uint64_t before = hash_of(kept);
+    t.overrides[t.n_overrides - 1] = str_text(&override);
+    assert_int_equal(training_run(NULL, &t, "kept"), BPNET_ECONFIG);
+    assert_true(hash_of(kept) == before);
+    str_free(&override);
+    free(kept);
+    free(path);
+}
+
 static void expect_refused(struct training *t, const char *results, const char *message)
 {
     t->options.progress = NULL;
@@ -482,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_resumed_runs_are_the_same),
         cmocka_unit_test(test_views_are_answered_once),
         cmocka_unit_test(test_views_are_shared),
+        cmocka_unit_test(test_a_refused_teacher_drops_no_views),
         cmocka_unit_test(test_view_cache),
         cmocka_unit_test(test_another_teacher_is_refused),
         cmocka_unit_test(test_bad_files),
