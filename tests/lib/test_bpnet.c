@@ -5,9 +5,9 @@
 #include "bpnet.h"
 
 #include "base/workers.h"
-#include "deploy/compile.h"
 #include "io/file.h"
 #include "io/image.h"
+#include "lib/light_engine.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,33 +18,10 @@
 
 #include <cmocka.h>
 
-static uint8_t *engine;
-static size_t engine_size;
-static bpnet_image photo;
-
 static int setup(void **state)
 {
     (void)state;
-    struct model *model;
-    struct network net;
-    if (model_load(&model, SOURCE_DIR "/models/bpnet-light.bpnet", NULL) < 0 ||
-        network_lower(&net, model, 192, 192) < 0)
-        return -1;
-    const struct compile_options how = {
-        .level = cpu_level_detect(), .no_timing = true, .precision = "fp32"};
-    const int err = compile_to_memory(&engine, &engine_size, &net, &how);
-    network_free(&net);
-    model_free(model);
-    return err < 0 ? err
-                   : bpnet_image_load(&photo, SOURCE_DIR "/examples/photos/hard/basketball.jpg");
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    free(engine);
-    bpnet_image_free(&photo);
-    return 0;
+    return light_engine_open(192, 192);
 }
 
 static bpnet *open_engine(const bpnet_options *options)
@@ -235,5 +212,5 @@ int main(void)
         cmocka_unit_test(handles_share_an_engine),
         cmocka_unit_test(misuse_is_told),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, light_engine_close);
 }
